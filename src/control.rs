@@ -1,0 +1,1 @@
+//! The table of parameters, presets and what reaches them.

@@ -1,0 +1,92 @@
+//! Models: from noise and conditioning to a picture, and the thread that makes them.
+
+use crate::{
+    Stamp,
+    latent::{Latent, Shape},
+};
+
+/// What steers a picture besides its noise.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Conditioning {
+    /// A weight a genre, in the order of [`Card::genres`]; scaled to sum to 1 by the model.
+    pub genres: Vec<f32>,
+    /// Calm (-1) to vivid (1).
+    pub vivid: f32,
+    /// Dark (-1) to bright (1).
+    pub bright: f32,
+    /// Values in the order of [`Card::scene`], -1..1; 0 is neutral and then says nothing.
+    pub scene: Vec<f32>,
+    /// Further context tokens, (tokens, [`Card::context_width`]) row by row, from a signal encoder; may be empty.
+    pub context: Vec<f32>,
+}
+
+/// A finished picture. `rgba.len() == 4 * width * height`, rows from the top, sRGB, alpha 255.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    pub stamp: Stamp,
+    pub width: usize,
+    pub height: usize,
+    pub rgba: Vec<u8>,
+}
+
+/// What a model is: its latent shape, its conditioning and its cost.
+#[derive(Debug, Clone)]
+pub struct Card {
+    pub name: String,
+    pub genres: Vec<String>,
+    pub scene: Vec<String>,
+    pub context_width: usize,
+    pub latent_channels: usize,
+    /// Pixels a latent cell, each way.
+    pub factor: usize,
+    /// Height and width of the latent must be multiples of this.
+    pub multiple: usize,
+    pub max_steps: usize,
+    pub weights: usize,
+}
+
+/// Milliseconds that one picture took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    pub denoise_ms: f32,
+    pub decode_ms: f32,
+}
+
+/// Float32 results before they become bytes, for comparison with other implementations (`dream --raw`).
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// (channels, h, w), before decoding.
+    pub latent: Vec<f32>,
+    pub latent_shape: Shape,
+    /// (3, H, W), -1..1.
+    pub image: Vec<f32>,
+}
+
+/// A resident model. Lives on the generating thread.
+pub trait Model: Send {
+    fn card(&self) -> &Card;
+    /// Floating-point operations of a picture of this latent shape.
+    fn flops(&self, shape: Shape, steps: usize) -> u64;
+    /// Makes the picture that `latent` holds; reuses `picture`'s memory.
+    fn generate(
+        &mut self,
+        latent: &Latent,
+        with: &Conditioning,
+        steps: usize,
+        picture: &mut Picture,
+    ) -> Result<Timing, GenerateError>;
+    fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
+}
+
+/// Why a picture could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    #[error("the model {model} takes latents of {expected}, not {found}")]
+    Shape {
+        model: String,
+        expected: String,
+        found: String,
+    },
+    #[error("the model {model} failed: {why}")]
+    Failed { model: String, why: String },
+}

@@ -1,0 +1,1 @@
+//! The stage: pictures become frames. Crossfade, transitions, effects on wgpu; films.
