@@ -1,0 +1,260 @@
+//! The parameters as each room wants them: handles of the table, read into plain settings structs.
+//!
+//! Each thread holds its own dials; reading them never waits.
+
+use std::sync::Arc;
+
+use crate::{
+    control::{Handle, SetError, Table},
+    diffusion::{Card, Conditioning},
+    latent::Shape,
+    signal::{Mains, Settings},
+    stage::{Fit, Kind, Look, ShaderLibrary, Use},
+};
+
+/// What the signal thread reads.
+pub struct SignalDials {
+    dc_hz: Handle,
+    notch: Handle,
+    low_hz: Handle,
+    high_hz: Handle,
+    gain: Handle,
+    state: Handle,
+    mapping: Handle,
+    knobs: Vec<(&'static str, Handle)>,
+}
+
+/// Knobs of mappings, by the last part of their path.
+const MAPPING_KNOBS: [&str; 3] = ["beat_secs", "memory_secs", "drive"];
+
+impl SignalDials {
+    pub fn new(table: &Table) -> Result<Self, SetError> {
+        Ok(Self {
+            dc_hz: table.handle("/signal/dc_hz")?,
+            notch: table.handle("/signal/notch")?,
+            low_hz: table.handle("/signal/low_hz")?,
+            high_hz: table.handle("/signal/high_hz")?,
+            gain: table.handle("/signal/gain")?,
+            state: table.handle("/synth/state")?,
+            mapping: table.handle("/latent/mapping")?,
+            knobs: MAPPING_KNOBS
+                .iter()
+                .map(|&knob| Ok((knob, table.handle(&format!("/latent/{knob}"))?)))
+                .collect::<Result<_, SetError>>()?,
+        })
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings {
+            dc_hz: self.dc_hz.f32(),
+            mains: match &*self.notch.text() {
+                "50" => Mains::Hz50,
+                "60" => Mains::Hz60,
+                _ => Mains::Off,
+            },
+            low_hz: self.low_hz.f32(),
+            high_hz: self.high_hz.f32(),
+            gain: self.gain.f32(),
+        }
+    }
+
+    pub fn synth_state(&self) -> Arc<str> {
+        self.state.text()
+    }
+
+    pub fn mapping(&self) -> Arc<str> {
+        self.mapping.text()
+    }
+
+    /// Name and value of each knob that mappings may have.
+    pub fn mapping_knobs(&self) -> impl Iterator<Item = (&'static str, f32)> {
+        self.knobs.iter().map(|(knob, handle)| (*knob, handle.f32()))
+    }
+}
+
+/// What a picture is asked with.
+pub struct DreamDials {
+    genres: Vec<Handle>,
+    scene: Vec<Handle>,
+    vivid: Handle,
+    bright: Handle,
+    steps: Handle,
+    size: Handle,
+    shape: Handle,
+    rate: Handle,
+    channels: usize,
+    factor: usize,
+    multiple: usize,
+    max_steps: usize,
+}
+
+impl DreamDials {
+    /// The table must hold the genres and scene values of this model.
+    pub fn new(table: &Table, card: &Card) -> Result<Self, SetError> {
+        let named = |under: &str, names: &[String]| {
+            names.iter().map(|name| table.handle(&format!("/dream/{under}/{name}"))).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            genres: named("genre", &card.genres)?,
+            scene: named("scene", &card.scene)?,
+            vivid: table.handle("/dream/vivid")?,
+            bright: table.handle("/dream/bright")?,
+            steps: table.handle("/dream/steps")?,
+            size: table.handle("/dream/size")?,
+            shape: table.handle("/dream/shape")?,
+            rate: table.handle("/dream/rate")?,
+            channels: card.latent_channels,
+            factor: card.factor,
+            multiple: card.multiple,
+            max_steps: card.max_steps,
+        })
+    }
+
+    pub fn conditioning(&self) -> Conditioning {
+        Conditioning {
+            genres: self.genres.iter().map(Handle::f32).collect(),
+            vivid: self.vivid.f32(),
+            bright: self.bright.f32(),
+            scene: self.scene.iter().map(Handle::f32).collect(),
+            context: Vec::new(),
+        }
+    }
+
+    pub fn steps(&self) -> usize {
+        self.steps.index().clamp(1, self.max_steps)
+    }
+
+    /// Pictures a second that are wanted.
+    pub fn rate(&self) -> f64 {
+        self.rate.number().max(0.1)
+    }
+
+    /// The latent of a picture whose longer side is `/dream/size` and whose shape is the nearest to `/dream/shape` that
+    /// the model makes.
+    pub fn latent_shape(&self) -> Shape {
+        let long_px: usize = self.size.text().parse().unwrap_or(512);
+        let (across, down) = self
+            .shape
+            .text()
+            .split_once(':')
+            .and_then(|(w, h)| Some((w.parse::<f32>().ok()?, h.parse::<f32>().ok()?)))
+            .unwrap_or((1.0, 1.0));
+        let cells = |share: f32| {
+            let cells = long_px as f32 * share / self.factor as f32;
+            ((cells / self.multiple as f32).round().max(1.0) as usize) * self.multiple
+        };
+        let long = across.max(down);
+        Shape { channels: self.channels, height: cells(down / long), width: cells(across / long) }
+    }
+}
+
+/// What the stage reads.
+pub struct StageDials {
+    table: Table,
+    layout: u64,
+    fit: Handle,
+    crossfade: Handle,
+    master: Handle,
+    blackout: Handle,
+    freeze: Handle,
+    transition: Handle,
+    transition_secs: Handle,
+    /// In the order of [`Look::effects`] and [`Look::transitions`].
+    effects: Vec<UseDials>,
+    transitions: Vec<UseDials>,
+}
+
+struct UseDials {
+    name: String,
+    amount: Option<Handle>,
+    params: Vec<(String, Handle)>,
+}
+
+impl StageDials {
+    pub fn new(table: &Table, shaders: &ShaderLibrary) -> Result<Self, SetError> {
+        let mut dials = Self {
+            table: table.clone(),
+            layout: table.layout(),
+            fit: table.handle("/stage/fit")?,
+            crossfade: table.handle("/stage/crossfade")?,
+            master: table.handle("/stage/master")?,
+            blackout: table.handle("/stage/blackout")?,
+            freeze: table.handle("/stage/freeze")?,
+            transition: table.handle("/stage/transition")?,
+            transition_secs: table.handle("/stage/transition_secs")?,
+            effects: Vec::new(),
+            transitions: Vec::new(),
+        };
+        dials.find_uses(shaders);
+        Ok(dials)
+    }
+
+    /// Finds the handles again after shaders were added or their parameters changed.
+    pub fn find_uses(&mut self, shaders: &ShaderLibrary) {
+        self.layout = self.table.layout();
+        let dials = |kind: Kind, under: &str| -> Vec<UseDials> {
+            let of_kind = shaders.declarations().into_iter().filter(|declared| declared.kind == kind);
+            of_kind
+                .map(|declared| {
+                    let find = |name: &str| self.table.handle(&format!("/{under}/{}/{name}", declared.name)).ok();
+                    UseDials {
+                        amount: find("amount"),
+                        params: declared
+                            .params
+                            .iter()
+                            .filter_map(|param| Some((param.name.clone(), find(&param.name)?)))
+                            .collect(),
+                        name: declared.name.clone(),
+                    }
+                })
+                .collect()
+        };
+        let effects = dials(Kind::Effect, "effect");
+        let transitions = dials(Kind::Transition, "transition");
+        (self.effects, self.transitions) = (effects, transitions);
+    }
+
+    /// Brings a look up to date; its lists are made anew only when shaders came or went.
+    pub fn fill(&self, look: &mut Look) {
+        look.fit = match &*self.fit.text() {
+            "fit" => Fit::Contain,
+            "stretch" => Fit::Stretch,
+            _ => Fit::Crop,
+        };
+        look.crossfade = self.crossfade.f32();
+        look.master = self.master.f32();
+        look.blackout = self.blackout.is_on();
+        look.freeze = self.freeze.is_on();
+        fill_uses(&mut look.effects, &self.effects);
+        fill_uses(&mut look.transitions, &self.transitions);
+    }
+
+    pub fn transition(&self) -> Arc<str> {
+        self.transition.text()
+    }
+
+    pub fn transition_secs(&self) -> f32 {
+        self.transition_secs.f32()
+    }
+}
+
+fn fill_uses(uses: &mut Vec<Use>, dials: &[UseDials]) {
+    let same = uses.len() == dials.len()
+        && uses.iter().zip(dials).all(|(a, b)| a.name == b.name && a.params.len() == b.params.len());
+    if !same {
+        *uses = dials
+            .iter()
+            .map(|dial| Use {
+                name: dial.name.clone(),
+                amount: 0.0,
+                params: dial.params.iter().map(|(name, _)| (name.clone(), 0.0)).collect(),
+            })
+            .collect();
+    }
+    for (used, dial) in uses.iter_mut().zip(dials) {
+        used.amount = dial.amount.as_ref().map_or(1.0, Handle::f32);
+        for ((_, value), (_, handle)) in used.params.iter_mut().zip(&dial.params) {
+            *value = handle.f32();
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The signal thread of `play`: steps the line by the real clock and asks the dreamer for pictures.
+//!
+//! Owns source and mapping. Hands out two things, both slots where the latest wins: the request to the dreamer, and a
+//! [`Report`] for stage and overlay. A source that fails or ends is opened again; meanwhile the last noise plays on.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use super::{dials::DreamDials, line::Line};
+use crate::{
+    control::Table,
+    diffusion::Dreamer,
+    latent::Latent,
+    signal::{HOPS_PER_SEC, Health, Trace},
+    state::Pulse,
+};
+
+/// Samples of each channel in the overlay: two seconds.
+const SCOPE_SAMPLES: usize = 1024;
+const SCOPE_CHANNELS: usize = 32;
+/// Hops between two reports of scope and health, which cost more than the pulse.
+const HOPS_A_SCOPE: u64 = 2;
+/// Pause before a source that failed is opened again.
+const RETRY: Duration = Duration::from_secs(2);
+/// Further behind than this, the clock starts anew instead of hurrying after.
+const MOST_BEHIND_HOPS: u64 = HOPS_PER_SEC;
+
+/// What the signal thread tells.
+#[derive(Clone, Default)]
+pub struct Report {
+    pub source: String,
+    /// The source's own state, or why there is no signal.
+    pub state: String,
+    pub mapping: &'static str,
+    pub pulse: Pulse,
+    pub scope: Option<Arc<Trace>>,
+    pub health: Arc<[Health]>,
+    pub latent: Option<Latent>,
+}
+
+/// The running thread. Dropping it ends it.
+pub struct Live {
+    report: Arc<ArcSwap<Report>>,
+    dials: Arc<ArcSwapOption<DreamDials>>,
+    sources: Sender<String>,
+    messages: Receiver<String>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Live {
+    /// `line` is open already, so that a source that is not there is told before a window opens.
+    pub fn start(source: String, line: Line, table: Table, dials: DreamDials, dreamer: Arc<Dreamer>) -> std::io::Result<Self> {
+        let report = Arc::new(ArcSwap::from_pointee(Report { source: source.clone(), ..Report::default() }));
+        let dials = Arc::new(ArcSwapOption::from_pointee(dials));
+        let (sources, wanted) = bounded(1);
+        let (told, messages) = bounded(16);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut player = Player {
+            source,
+            line: Some(line),
+            table,
+            dials: Arc::clone(&dials),
+            dreamer,
+            report: Arc::clone(&report),
+            told,
+            start: Instant::now(),
+            hop: 0,
+            retry_at: None,
+        };
+        let flag = Arc::clone(&stop);
+        let body = move || {
+            while !flag.load(Ordering::Relaxed) {
+                if let Ok(source) = wanted.try_recv() {
+                    player.change_source(source);
+                }
+                if catch_unwind(AssertUnwindSafe(|| player.step())).is_err() {
+                    player.fail("the signal thread stumbled (this is a fault in wavedream)");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("signal".into()).spawn(body)?;
+        Ok(Self { report, dials, sources, messages, stop, thread: Some(thread) })
+    }
+
+    /// The newest report.
+    pub fn report(&self) -> Arc<Report> {
+        self.report.load_full()
+    }
+
+    /// What went wrong since the last look.
+    pub fn messages(&self) -> impl Iterator<Item = String> {
+        self.messages.try_iter()
+    }
+
+    /// Opens another source; the old one plays until the new one is there. False if one is being opened already.
+    pub fn open(&self, source: &str) -> bool {
+        self.sources.try_send(source.to_owned()).is_ok()
+    }
+
+    /// The dials of another model.
+    pub fn use_dials(&self, dials: DreamDials) {
+        self.dials.store(Some(Arc::new(dials)));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::warn!("the signal thread did not end well");
+        }
+    }
+}
+
+/// What the thread holds.
+struct Player {
+    source: String,
+    line: Option<Line>,
+    table: Table,
+    dials: Arc<ArcSwapOption<DreamDials>>,
+    dreamer: Arc<Dreamer>,
+    report: Arc<ArcSwap<Report>>,
+    told: Sender<String>,
+    /// When hop 0 was.
+    start: Instant,
+    hop: u64,
+    retry_at: Option<Instant>,
+}
+
+impl Player {
+    /// Waits for the next hop and plays it.
+    fn step(&mut self) {
+        let due = self.start + Duration::from_nanos((self.hop + 1) * 1_000_000_000 / HOPS_PER_SEC);
+        let now = Instant::now();
+        if let Some(wait) = due.checked_duration_since(now) {
+            std::thread::sleep(wait);
+        } else if (now - due).as_secs_f64() * HOPS_PER_SEC as f64 > MOST_BEHIND_HOPS as f64 {
+            // The machine slept, or the source blocked: go on from here.
+            self.start = now - Duration::from_nanos(self.hop * 1_000_000_000 / HOPS_PER_SEC);
+        }
+        if self.line.is_none() && self.retry_at.is_none_or(|at| Instant::now() >= at) {
+            self.reopen();
+        }
+        self.hop += 1;
+        let Some(dials) = self.dials.load_full() else { return };
+        let Some(line) = &mut self.line else { return };
+        match line.latent_at_hop(self.hop, dials.latent_shape()) {
+            Ok((progress, latent)) => {
+                if let Some(latent) = latent {
+                    let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
+                    if paced(self.hop) != paced(self.hop - 1) {
+                        self.dreamer.submit(latent.clone(), dials.conditioning(), dials.steps());
+                    }
+                    self.tell(latent);
+                }
+                if progress.ended && self.hop as f64 >= progress.reached_secs * HOPS_PER_SEC as f64 {
+                    self.line = None;
+                    self.retry_at = None;
+                }
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn tell(&mut self, latent: Latent) {
+        let Some(line) = &self.line else { return };
+        let before = self.report.load();
+        let mut report = Report {
+            source: self.source.clone(),
+            state: line.intake().state().unwrap_or_default().to_owned(),
+            mapping: line.mapping_name(),
+            pulse: line.pulse().clone(),
+            scope: before.scope.clone(),
+            health: Arc::clone(&before.health),
+            latent: Some(latent),
+        };
+        if self.hop.is_multiple_of(HOPS_A_SCOPE) {
+            report.scope = Some(Arc::new(line.intake().trace(SCOPE_CHANNELS, SCOPE_SAMPLES)));
+            report.health = line.intake().health().into();
+        }
+        self.report.store(Arc::new(report));
+    }
+
+    fn change_source(&mut self, source: String) {
+        match Line::open(&source, &self.table) {
+            Ok(line) => {
+                self.source = source;
+                self.begin(line);
+            }
+            Err(error) => self.message(format!("{error}; {} plays on", self.source)),
+        }
+    }
+
+    fn reopen(&mut self) {
+        match Line::open(&self.source, &self.table) {
+            Ok(line) => self.begin(line),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn begin(&mut self, line: Line) {
+        self.line = Some(line);
+        self.retry_at = None;
+        self.start = Instant::now();
+        self.hop = 0;
+    }
+
+    /// Lets go of the line, says why, and tries again soon.
+    fn fail(&mut self, why: &str) {
+        self.line = None;
+        self.retry_at = Some(Instant::now() + RETRY);
+        self.message(why.to_owned());
+        let before = self.report.load();
+        self.report.store(Arc::new(Report { state: why.to_owned(), ..Report::clone(&before) }));
+    }
+
+    fn message(&self, text: String) {
+        tracing::warn!("{text}");
+        // A full box already tells that something is wrong.
+        if let Err(TrySendError::Disconnected(text)) = self.told.try_send(text) {
+            tracing::debug!("nobody hears: {text}");
+        }
+    }
+}

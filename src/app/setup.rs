@@ -1,0 +1,113 @@
+//! What `play` and `render` start with: shaders, table, model, presets and source, as typed.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::{UsageError, cli::ShowArgs};
+use crate::{
+    control::{self, Desk, Folders, Origin, Param, Presets, Table, Value},
+    diffusion::{self, Card, Model},
+    stage::{Declaration, Kind, ParamKind, ShaderLibrary},
+};
+
+/// What plays when nothing is said.
+const FIRST_PRESET: &str = "02-aurora";
+const FIRST_SOURCE: &str = "synth://rat";
+
+/// A show that has not begun.
+pub struct Setup {
+    pub desk: Desk,
+    pub shaders: ShaderLibrary,
+    pub model: Box<dyn Model>,
+    pub source: String,
+    /// What was wrong with presets and shaders: the show goes on without them.
+    pub warnings: Vec<String>,
+}
+
+/// Reads everything that the arguments name.
+///
+/// # Errors
+/// What was typed names something that is not there, or a value that cannot be meant.
+pub fn set_up(args: &ShowArgs) -> Result<Setup> {
+    let mut shaders = ShaderLibrary::builtin();
+    for folder in shader_folders() {
+        shaders = shaders.with_folder(folder);
+    }
+    let table = Table::new(control::builtin());
+    declare_shaders(&table, &shaders);
+
+    let mut model = diffusion::load(args.model.as_deref().unwrap_or("box"))?;
+    declare_model(&table, model.card());
+    let (presets, mut warnings) = Presets::load(&table, Folders::standard(args.presets.as_deref()));
+    warnings.extend(shaders.messages().map(str::to_owned));
+    let mut desk = Desk::new(table.clone(), presets)?;
+    desk.recall(args.preset.as_deref().unwrap_or(FIRST_PRESET), Some(0.0))?;
+    if let Some(name) = &args.model {
+        table.set("/dream/model", Value::text(name), Origin::Start)?;
+    }
+    for setting in &args.set {
+        let outcome = table.set_from_text(setting, Origin::Start).map_err(|error| UsageError(error.to_string()))?;
+        warnings.extend(outcome.clamped.map(|clamped| clamped.to_string()));
+    }
+    let wanted = table.handle("/dream/model")?.text();
+    if args.model.is_none() && *wanted != *model.card().name {
+        model = diffusion::load(&wanted).with_context(|| "the preset's model cannot be loaded".to_owned())?;
+        declare_model(&table, model.card());
+    }
+    let of_preset = desk.current().and_then(|preset| preset.source.clone());
+    let source = args.source().map(str::to_owned).or(of_preset).unwrap_or_else(|| FIRST_SOURCE.to_owned());
+    Ok(Setup { desk, shaders, model, source, warnings })
+}
+
+/// The table as it is before anything was typed: for `wavedream params` and the checks of presets.
+pub fn full_table(card: &Card) -> Table {
+    let table = Table::new(control::builtin());
+    declare_shaders(&table, &ShaderLibrary::builtin());
+    declare_model(&table, card);
+    table
+}
+
+/// Dials for what a model can be told.
+pub fn declare_model(table: &Table, card: &Card) {
+    table.declare(control::genres(&card.genres));
+    table.declare(control::scene(&card.scene));
+}
+
+/// Dials for what the shader files declare.
+pub fn declare_shaders(table: &Table, shaders: &ShaderLibrary) {
+    let names = |kind| {
+        let of_kind = shaders.declarations().filter(move |declared: &&Declaration| declared.kind == kind);
+        of_kind.map(|declared| declared.name.as_str())
+    };
+    table.declare([control::transitions(names(Kind::Transition))]);
+    for declared in shaders.declarations() {
+        let under = match declared.kind {
+            Kind::Effect => "effect",
+            Kind::Transition => "transition",
+        };
+        let path = |name: &str| format!("/{under}/{}/{name}", declared.name);
+        if declared.kind == Kind::Effect {
+            let about = format!("How much of it: {}", declared.doc);
+            table.declare([Param::float(path("amount"), 0.0, 1.0, 0.0).about(about)]);
+        }
+        table.declare(declared.params.iter().map(|param| {
+            let path = path(&param.name);
+            let (min, max, default) = (f64::from(param.min), f64::from(param.max), f64::from(param.default));
+            match param.kind {
+                ParamKind::Float => Param::float(path, min, max, default),
+                ParamKind::Int => Param::int(path, min as i64, max as i64, default as i64),
+                ParamKind::Bool => Param::bool(path, default >= 0.5),
+            }
+            .about(&param.doc)
+        }));
+    }
+}
+
+/// The user's own shaders, where there are any.
+fn shader_folders() -> Vec<PathBuf> {
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".config")));
+    config.map(|config| config.join("wavedream/shaders")).filter(|folder| folder.is_dir()).into_iter().collect()
+}
