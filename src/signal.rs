@@ -2,8 +2,49 @@
 //!
 //! A [`Source`] yields frames (one value a channel) at its own rate. [`Intake`] conditions them, resamples them to
 //! [`MAPPING_RATE_HZ`], keeps the last minute in a ring and cuts a [`Window`] of 32 channels each 1/30 s of signal time.
+//!
+//! ```text
+//! source -> conditioner -> resampler -> spread -> ring -> window
+//! (own rate)  bridge NaN,    512 Hz      32 channels, 64 s   1 s, every 1/30 s
+//!             filters, health            stand-ins for dead ones
+//! ```
+//!
+//! Everything here works frame after frame, so that the result does not depend on how the frames were grouped into
+//! blocks, and what is switched off passes samples bit for bit.
+//!
+//! | source | query keys |
+//! |---|---|
+//! | `synth://rat` | `seed`, `state` (awake, rest, sleep, rem, auto), `channels`, `rate`, `scale` |
+//! | `synth://wind` | `seed`, `rate`, `speed` (m/s), `scale` |
+//! | `synth://waves` | `seed`, `rate`, `height` (m), `buoys`, `scale` |
+//! | `.npy` | `rate`, `channels`, `loop`, `from`, `to`, `scale`, `time` (axis 0 or 1) |
+//! | `.edf` `.bdf` | `rate` (resample to), `channels`, `loop`, `from`, `to`, `scale` |
+//! | `.wav` | `rate` (instead of the one it states), `channels`, `loop`, `from`, `to`, `scale` |
+//! | `.csv` `.tsv` `.txt` | `rate`, `channels`, `loop`, `from`, `to`, `scale`, `time` (column, or `none`) |
+
+pub mod conditioner;
+mod error;
+pub mod file;
+mod filter;
+pub mod health;
+mod inspect;
+mod intake;
+mod random;
+pub mod resample;
+mod ring;
+pub mod spread;
+mod stand_in;
+pub mod synth;
+mod url;
+
+pub use conditioner::{Mains, Settings};
+pub use error::SourceError;
+pub use health::Health;
+pub use inspect::{ChannelReport, Report, inspect};
+pub use intake::{Intake, Progress, Trace};
 
 use crate::Stamp;
+use url::Address;
 
 /// Samples a second that every mapping works at: 512 samples of one second fill a 4x64x64 latent with 32 channels
 /// (Yamashiro et al. 2024, doi 10.1371/journal.pone.0309709).
@@ -21,6 +62,15 @@ pub struct Channel {
     pub rate_hz: f64,
 }
 
+/// A remark that a recording carries at a moment of its time.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Annotation {
+    pub onset_secs: f64,
+    /// None for a moment without length.
+    pub duration_secs: Option<f64>,
+    pub text: String,
+}
+
 /// What a source says about itself.
 #[derive(Debug, Clone, Default)]
 pub struct Description {
@@ -32,6 +82,10 @@ pub struct Description {
     pub duration_secs: Option<f64>,
     /// What was strange about it, a sentence each.
     pub odd: Vec<String>,
+    /// Remarks in the order of their time, counted from the first frame that [`Source::read`] yields.
+    pub annotations: Vec<Annotation>,
+    /// Its frames come when they come (a sensor, a socket) and not as fast as they are read.
+    pub live: bool,
 }
 
 /// What a call of [`Source::read`] brought.
@@ -67,9 +121,28 @@ pub struct Window {
     pub samples: Vec<f64>,
 }
 
-/// Why a source cannot be opened or read. Each message names the source and the way out.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    #[error("{0}")]
-    Message(String),
+/// Schemes of sources that this version opens.
+const KNOWN_SCHEMES: [&str; 2] = ["synth", "file"];
+/// Schemes whose place is kept for live sources.
+const LATER_SCHEMES: [&str; 7] = ["osc", "audio", "lsl", "zmq", "udp", "serial", "stdin"];
+
+/// Opens a path or URL such as `synth://rat?seed=3` or `recording.npy?rate=1000&channels=0-31,40&loop`.
+///
+/// # Errors
+/// One sentence that names the source and the way out: an unknown scheme or key, a file that is missing, too large, of
+/// an unknown kind or malformed, or one whose rate is unknown.
+pub fn open(url_or_path: &str) -> Result<Box<dyn Source>, SourceError> {
+    let address = Address::parse(url_or_path)?;
+    match address.scheme.as_deref() {
+        None | Some("file") => file::open(&address),
+        Some("synth") => synth::open(&address),
+        Some(scheme) if LATER_SCHEMES.contains(&scheme) => {
+            Err(SourceError::NotInThisVersion { url: address.text.clone(), scheme: scheme.to_owned() })
+        }
+        Some(scheme) => Err(SourceError::UnknownScheme {
+            url: address.text.clone(),
+            scheme: scheme.to_owned(),
+            hint: error::did_you_mean(scheme, &KNOWN_SCHEMES),
+        }),
+    }
 }

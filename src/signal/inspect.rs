@@ -1,0 +1,205 @@
+//! What is in a source, for people and for scripts: `wavedream inspect`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::health::Meter;
+use super::{Annotation, Read, SourceError};
+
+/// Read of an endless source when nothing is said.
+const ENDLESS_SECS: f64 = 10.0;
+const BLOCK_FRAMES: usize = 4096;
+/// Part of the samples on a rail from which on it is worth a sentence.
+const CLIPPED_WORTH_SAYING: f64 = 0.001;
+
+/// One channel of a source, measured in its own units.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelReport {
+    pub name: String,
+    pub unit: String,
+    pub rate_hz: f64,
+    pub min: f64,
+    pub max: f64,
+    pub mean: f64,
+    /// Root mean square about zero.
+    pub rms: f64,
+    /// Never moved.
+    pub flat: bool,
+    /// Part of the samples that lie on a rail, 0 to 1.
+    pub clipped: f64,
+    /// Samples that are no numbers, and will be bridged.
+    pub bridged: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub source: String,
+    pub channels: Vec<ChannelReport>,
+    /// Frames a second that the source yields.
+    pub rate_hz: f64,
+    /// Of live sources only.
+    pub measured_rate_hz: Option<f64>,
+    /// None for a source without an end.
+    pub duration_secs: Option<f64>,
+    /// Of which the figures were taken.
+    pub inspected_secs: f64,
+    pub annotations: Vec<Annotation>,
+    pub odd: Vec<String>,
+}
+
+/// Reads a source (all of it, or its first `seconds`) and reports what it holds.
+///
+/// # Errors
+/// As [`super::open`].
+pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
+    let mut source = super::open(url)?;
+    let description = source.description().clone();
+    let width = description.channels.len();
+    let mut meters = vec![Meter::new(description.rate_hz); width];
+    let limit_secs = seconds.or(description.duration_secs.is_none().then_some(ENDLESS_SECS)).unwrap_or(f64::INFINITY);
+    let limit = (limit_secs * description.rate_hz).round();
+    let mut last = vec![0.0; width];
+    let mut block = Vec::new();
+    let mut frames = 0;
+    while (frames as f64) < limit {
+        block.clear();
+        let read = source.read(((limit - frames as f64) as usize).min(BLOCK_FRAMES), &mut block)?;
+        for frame in block.chunks_exact(width) {
+            frames += 1;
+            for ((x, last), meter) in frame.iter().zip(&mut last).zip(&mut meters) {
+                if x.is_finite() {
+                    *last = *x;
+                }
+                meter.push(*last, !x.is_finite());
+            }
+        }
+        if matches!(read, Read::End | Read::Frames(0)) {
+            break;
+        }
+    }
+    let mut odd = description.odd.clone();
+    let channels: Vec<ChannelReport> =
+        description.channels.iter().zip(&meters).map(|(channel, meter)| channel_report(channel, meter)).collect();
+    for (channel, meter) in channels.iter().zip(&meters) {
+        odd.extend(complaint(channel, meter));
+    }
+    Ok(Report {
+        source: description.name,
+        channels,
+        rate_hz: description.rate_hz,
+        measured_rate_hz: None,
+        duration_secs: description.duration_secs,
+        inspected_secs: frames as f64 / description.rate_hz,
+        annotations: description.annotations,
+        odd,
+    })
+}
+
+fn channel_report(channel: &super::Channel, meter: &Meter) -> ChannelReport {
+    let moments = meter.moments();
+    let some = moments.count > 0;
+    ChannelReport {
+        name: channel.name.clone(),
+        unit: channel.unit.clone(),
+        rate_hz: channel.rate_hz,
+        min: if some { moments.min } else { 0.0 },
+        max: if some { moments.max } else { 0.0 },
+        mean: moments.mean,
+        rms: moments.root_mean_square(),
+        flat: !some || moments.min == moments.max,
+        clipped: meter.clipped_fraction(),
+        bridged: meter.bridged(),
+    }
+}
+
+fn complaint(channel: &ChannelReport, meter: &Meter) -> Option<String> {
+    let name = &channel.name;
+    if channel.flat {
+        Some(format!("channel {name} never moves"))
+    } else if channel.bridged > 0 {
+        Some(format!("channel {name} has {} samples that are no numbers; they are bridged", channel.bridged))
+    } else if channel.clipped > CLIPPED_WORTH_SAYING {
+        Some(format!("channel {name} sits on its rails for {:.1} % of the time", 100.0 * channel.clipped))
+    } else if meter.was_flat() {
+        Some(format!("channel {name} stands still for half a second or more at least once"))
+    } else {
+        None
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.channels.len();
+        write!(f, "{}: {count} channel{}", self.source, if count == 1 { "" } else { "s" })?;
+        write!(f, " at {} Hz", tidy(self.rate_hz))?;
+        match self.duration_secs {
+            Some(secs) => writeln!(f, ", {} s", tidy(secs))?,
+            None => writeln!(f, ", endless; {} s looked at", tidy(self.inspected_secs))?,
+        }
+        let names = self.channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or(0).max(7);
+        let units = self.channels.iter().map(|channel| channel.unit.chars().count()).max().unwrap_or(0).max(4);
+        writeln!(
+            f,
+            "\n{:>4}  {:<names$}  {:<units$}  {:>9}  {:>10}  {:>10}  {:>10}  {:>10}  health",
+            "", "channel", "unit", "Hz", "min", "max", "mean", "rms"
+        )?;
+        for (number, channel) in self.channels.iter().enumerate() {
+            writeln!(
+                f,
+                "{number:>4}  {:<names$}  {:<units$}  {:>9}  {:>10}  {:>10}  {:>10}  {:>10}  {}",
+                channel.name,
+                channel.unit,
+                tidy(channel.rate_hz),
+                tidy(channel.min),
+                tidy(channel.max),
+                tidy(channel.mean),
+                tidy(channel.rms),
+                health_words(channel)
+            )?;
+        }
+        if !self.annotations.is_empty() {
+            writeln!(f, "\n{} annotations", self.annotations.len())?;
+            for annotation in self.annotations.iter().take(20) {
+                writeln!(f, "{:>10.3} s  {}", annotation.onset_secs, annotation.text)?;
+            }
+            if self.annotations.len() > 20 {
+                writeln!(f, "            and {} more", self.annotations.len() - 20)?;
+            }
+        }
+        if !self.odd.is_empty() {
+            writeln!(f, "\nodd")?;
+            for sentence in &self.odd {
+                writeln!(f, "  - {sentence}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn health_words(channel: &ChannelReport) -> String {
+    let mut words = Vec::new();
+    if channel.flat {
+        words.push("flat".to_owned());
+    }
+    if channel.clipped > 0.0 && !channel.flat {
+        words.push(format!("clipped {:.2} %", 100.0 * channel.clipped));
+    }
+    if channel.bridged > 0 {
+        words.push(format!("{} missing", channel.bridged));
+    }
+    if words.is_empty() { "good".to_owned() } else { words.join(", ") }
+}
+
+/// Five significant digits, without needless zeros.
+fn tidy(x: f64) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return if x == 0.0 { "0".to_owned() } else { "-".to_owned() };
+    }
+    let magnitude = x.abs().log10().floor() as i32;
+    if !(-4..9).contains(&magnitude) {
+        return format!("{x:.3e}");
+    }
+    let text = format!("{x:.*}", (4 - magnitude).max(0) as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
