@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 /// Warnings by default, more with -v and -vv; `RUST_LOG` overrules both.
 fn log(verbose: u8) {
     let level = match verbose {
-        0 => "warn,wgpu=error,wgpu_core=error,wgpu_hal=error,naga=error",
+        0 => "error,wavedream=warn",
         1 => "warn,wavedream=info",
         2 => "info,wavedream=debug",
         _ => "debug,wavedream=trace",

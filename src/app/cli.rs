@@ -1,6 +1,6 @@
 //! What can be typed. The names and exit codes are a contract that scripts rely on.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
@@ -276,10 +276,15 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
     match parsed {
         Ok(typed) => Parsed::Run(typed),
         Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Show(error.render().ansi().to_string()),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Show(help(&error)),
             _ => Parsed::Usage(sentence(&error.render().to_string())),
         },
     }
+}
+
+fn help(error: &clap::Error) -> String {
+    let text = error.render();
+    if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() }
 }
 
 /// Without a command, `play` is meant: it goes before everything but the flags that belong to no command. A word that

@@ -89,7 +89,7 @@ fn the_same_preset_again_takes_back_what_was_moved_since() {
 fn next_and_previous_go_round() {
     let folder = folder();
     let mut desk = desk(folder.path());
-    let mut go = |desk: &mut Desk, path: &str| {
+    let go = |desk: &mut Desk, path: &str| {
         desk.table().set(path, Value::Pulse, Origin::Key).unwrap();
         desk.tick(0.0);
         desk.current().unwrap().id.clone()
