@@ -102,7 +102,7 @@ pub struct RenderArgs {
     #[command(flatten)]
     pub show: ShowArgs,
     /// Length of the film (the whole recording if left out)
-    #[arg(long, value_name = "N", value_parser = values::secs)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
     pub seconds: Option<f64>,
     /// Frames a second
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
@@ -148,7 +148,7 @@ pub struct DreamArgs {
     #[arg(long, value_name = "TEXT")]
     pub negative: Option<String>,
     /// How closely to follow the text, for a model that reads text
-    #[arg(long, value_name = "G")]
+    #[arg(long, value_name = "G", allow_negative_numbers = true)]
     pub guidance: Option<f32>,
     /// The way of the steps, for a model that has a choice
     #[arg(long, value_name = "NAME")]
@@ -186,7 +186,7 @@ pub struct LatentArgs {
     #[arg(short, long, value_name = "SOURCE", default_value = "synth://rat")]
     pub source: String,
     /// The moment at which the window ends (the first possible one if left out)
-    #[arg(long, value_name = "SECONDS", value_parser = values::secs)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = values::moment)]
     pub at: Option<f64>,
     /// flow, paper, gauss, walk or spectral
     #[arg(long, value_name = "NAME", default_value = "flow")]
@@ -204,7 +204,7 @@ pub struct InspectArgs {
     /// The source, for instance session.edf
     pub source: String,
     /// How much of it to look at
-    #[arg(long, value_name = "N", value_parser = values::secs)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
     pub seconds: Option<f64>,
     /// As JSON
     #[arg(long)]
@@ -284,7 +284,11 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
 
 fn help(error: &clap::Error) -> String {
     let text = error.render();
-    if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() }
+    if std::io::stdout().is_terminal() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    }
 }
 
 /// Without a command, `play` is meant: it goes before everything but the flags that belong to no command. A word that

@@ -67,6 +67,14 @@ pub(super) fn secs(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A moment of signal time; whether a source has it is for the source to say.
+pub(super) fn moment(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|secs| secs.is_finite())
+        .ok_or_else(|| "write seconds, such as 1.0".into())
+}
+
 /// The whole numbers above 0 between the x's; none at all if one of them is something else.
 fn numbers(text: &str) -> Vec<usize> {
     text.split(['x', 'X', '×'])
