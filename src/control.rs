@@ -10,6 +10,7 @@
 mod builtin;
 mod desk;
 mod handle;
+mod keys;
 mod nearest;
 mod param;
 mod preset;
@@ -22,6 +23,7 @@ mod watch;
 pub use builtin::{builtin, genres, scene, transitions};
 pub use desk::{Desk, RecallError};
 pub use handle::Handle;
+pub use keys::key_help;
 pub use nearest::nearest;
 pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
 pub use preset::{Preset, PresetError};

@@ -112,10 +112,11 @@ fn presets() -> Vec<Param> {
             .about("The preset that plays; setting it recalls one by name or number."),
         Param::trigger("/preset/next").about("Recalls the next preset."),
         Param::trigger("/preset/previous").about("Recalls the preset before."),
+        Param::trigger("/preset/again").about("Recalls the preset that plays, as it was saved."),
     ]
 }
 
-/// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the model's genres mix evenly.
+/// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the model paints its first.
 pub fn genres<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Vec<Param> {
     names
         .into_iter()

@@ -32,6 +32,8 @@ struct Wires {
     next_seen: u64,
     previous: Handle,
     previous_seen: u64,
+    again: Handle,
+    again_seen: u64,
     reset_effects: Handle,
     reset_effects_seen: u64,
 }
@@ -62,6 +64,8 @@ impl Desk {
             next_seen: 0,
             previous: table.handle("/preset/previous")?,
             previous_seen: 0,
+            again: table.handle("/preset/again")?,
+            again_seen: 0,
             reset_effects: table.handle("/stage/reset_effects")?,
             reset_effects_seen: 0,
         };
@@ -121,10 +125,13 @@ impl Desk {
         Ok(())
     }
 
-    /// The preset on a number key: 1 to 9, then 0 for the tenth. False if there are not so many.
-    pub fn recall_key(&mut self, digit: u32) -> bool {
-        let at = if digit == 0 { 9 } else { digit as usize - 1 };
-        let id = self.presets.iter().nth(at).map(|preset| preset.id.clone());
+    /// The preset at a place in the list, counted from 1. False if there are not so many.
+    pub fn recall_place(&mut self, place: usize) -> bool {
+        let id = self
+            .presets
+            .iter()
+            .nth(place.saturating_sub(1))
+            .map(|preset| preset.id.clone());
         id.inspect(|id| self.play(id.clone(), None)).is_some()
     }
 
@@ -163,11 +170,12 @@ impl Desk {
         let steps = isize::from(wires.next.fired(&mut wires.next_seen))
             - isize::from(wires.previous.fired(&mut wires.previous_seen));
         let asked = wires.preset.moved(&mut wires.preset_seen) && wires.preset.origin() != Origin::Preset;
+        let again = wires.again.fired(&mut wires.again_seen);
         let reset = wires.reset_effects.fired(&mut wires.reset_effects_seen);
         if reset {
             self.reset_effects();
         }
-        if steps != 0
+        if (steps != 0 || again)
             && let Some(id) = self
                 .presets
                 .beside(self.current.as_deref(), steps)

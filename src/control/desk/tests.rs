@@ -97,6 +97,10 @@ fn next_and_previous_go_round() {
     assert_eq!(go(&mut desk, "/preset/previous"), "99-last");
     assert_eq!(go(&mut desk, "/preset/next"), "00-first");
     assert_eq!(go(&mut desk, "/preset/previous"), "99-last");
+    assert_eq!(go(&mut desk, "/preset/again"), "99-last");
+    assert_eq!(desk.recalls(), 4);
+    assert!(desk.key("1", false, false) && desk.current().unwrap().id == "00-first");
+    assert!(!desk.key("9", true, false), "there are not nineteen");
 }
 
 #[test]
