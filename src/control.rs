@@ -1,1 +1,33 @@
-//! The table of parameters, presets and what reaches them.
+//! The table of parameters, presets, and what reaches them.
+//!
+//! Everything that can be set while the program runs is a [`Param`] in one [`Table`]: its path (`/stage/crossfade`),
+//! kind, range, default, unit and one sentence. The command line's `--set`, keys, presets and the printed reference all
+//! come from that table, so nothing can be reached in one way only.
+//!
+//! A [`Desk`] holds the table and the presets; the app calls [`Desk::tick`] once a frame. Rooms never see any of this:
+//! the app reads [`Handle`]s and fills their plain settings.
+
+mod builtin;
+mod desk;
+mod handle;
+mod keys;
+mod nearest;
+mod param;
+mod preset;
+mod presets;
+mod reference;
+mod setting;
+mod table;
+mod watch;
+
+pub use builtin::{builtin, genres, scene, transitions};
+pub use desk::{Desk, RecallError};
+pub use handle::Handle;
+pub use keys::key_help;
+pub use nearest::nearest;
+pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
+pub use preset::{Preset, PresetError};
+pub use presets::{Folders, Presets, SHIPPED};
+pub use reference::{as_json, as_markdown, as_text};
+pub use setting::{Clamped, Outcome, SetError};
+pub use table::Table;

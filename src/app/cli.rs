@@ -1,0 +1,341 @@
+//! What can be typed. The names and exit codes are a contract that scripts rely on.
+
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf};
+
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
+
+mod values;
+
+pub use values::{Size, Weighted};
+
+use crate::latent::Shape;
+
+const EXAMPLES: &str = "\
+Examples:
+  wavedream                                         the synthetic brain paints in a window
+  wavedream recording.npy?rate=1000 --fullscreen    your recording, 1000 samples a second
+  wavedream --source synth://wind --preset coral    wind instead of a brain
+  wavedream render session.edf --seconds 60 -o film.mp4
+  wavedream inspect session.edf                     what is in a recording, and what is odd about it
+  wavedream params                                  everything that can be set
+
+A source is a file (.npy .edf .bdf .wav .csv) or a URL (synth://rat, synth://wind, synth://waves).
+After a ? come rate, channels, loop, from, to, scale: recording.npy?rate=1000&channels=0-31,40&loop
+In most shells, put a source with & in quotes.";
+
+/// A living signal painted by a diffusion model, thirty pictures a second.
+#[derive(Debug, Parser)]
+#[command(name = "wavedream", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(override_usage = "wavedream [play] [SOURCE] [OPTIONS]\n       wavedream <COMMAND> …")]
+pub struct Typed {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more about what happens (-vv for even more)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Play in a window (what happens without a command)
+    Play(PlayArgs),
+    /// Make a film or a folder of pictures
+    Render(RenderArgs),
+    /// Make one picture from a seed or a latent
+    Dream(DreamArgs),
+    /// Write the noise that one moment of a signal becomes
+    Latent(LatentArgs),
+    /// Tell what is in a source and what is odd about it
+    Inspect(InspectArgs),
+    /// List the models, or tell about one
+    Models(ModelsArgs),
+    /// Print the reference of everything that can be set
+    Params(ParamsArgs),
+    /// Measure how fast pictures are made on this machine
+    Bench(BenchArgs),
+}
+
+/// What a show is made of; `play` and `render` have it in common.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ShowArgs {
+    /// The signal: a file or URL, for instance recording.npy?rate=1000 (synth://rat if left out)
+    #[arg(value_name = "SOURCE", conflicts_with = "source")]
+    positional_source: Option<String>,
+    /// The same as SOURCE
+    #[arg(short, long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// Start with this preset: its name, number or file
+    #[arg(short, long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// A folder with presets of yours
+    #[arg(long, value_name = "DIR")]
+    pub presets: Option<PathBuf>,
+    /// The model that paints: a name from `wavedream models list`, or a .safetensors file
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Set a parameter, any number of times: --set /dream/vivid=0.5
+    #[arg(long, value_name = "/PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl ShowArgs {
+    /// The source, given in either way.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref().or(self.positional_source.as_deref())
+    }
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlayArgs {
+    #[command(flatten)]
+    pub show: ShowArgs,
+    /// Fill the whole screen
+    #[arg(short, long)]
+    pub fullscreen: bool,
+    /// Which screen, counted from 1 from the left
+    #[arg(long, value_name = "N")]
+    pub display: Option<usize>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RenderArgs {
+    #[command(flatten)]
+    pub show: ShowArgs,
+    /// Length of the film (the whole recording if left out)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
+    pub seconds: Option<f64>,
+    /// Frames a second
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
+    pub fps: u32,
+    /// Width and height of a frame (the model's picture if left out)
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<Size>,
+    /// .mp4, .mkv, .webm, .gif, or a folder for PNG pictures
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DreamArgs {
+    /// The model: a name from `wavedream models list`, or a .safetensors file
+    #[arg(short, long, value_name = "MODEL", default_value = "box")]
+    pub model: String,
+    /// The noise to start from, as `wavedream latent` writes it
+    #[arg(long, value_name = "FILE.npy", conflicts_with = "seed")]
+    pub latent: Option<PathBuf>,
+    /// The number to draw the noise from (0 if neither is given)
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5
+    #[arg(long, value_name = "NAME[:WEIGHT]")]
+    pub genre: Vec<Weighted>,
+    /// A preset, of which the model's settings are taken
+    #[arg(short, long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Set a parameter of the model, any number of times: --set /dream/vivid=0.5
+    #[arg(long, value_name = "/PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Width and height of the picture (by the latent, or 512x512)
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<Size>,
+    /// Steps from noise to picture
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub steps: Option<u32>,
+    /// What to paint, for a model that reads text
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// What not to paint, for a model that reads text
+    #[arg(long, value_name = "TEXT")]
+    pub negative: Option<String>,
+    /// How closely to follow the text, for a model that reads text
+    #[arg(long, value_name = "G", allow_negative_numbers = true)]
+    pub guidance: Option<f32>,
+    /// The way of the steps, for a model that has a choice
+    #[arg(long, value_name = "NAME")]
+    pub scheduler: Option<Scheduler>,
+    /// The decoder, for a model that has a choice
+    #[arg(long, value_name = "NAME")]
+    pub decoder: Option<Decoder>,
+    /// A LoRA file and its strength, for a model that takes them
+    #[arg(long, value_name = "FILE[:STRENGTH]")]
+    pub lora: Vec<String>,
+    /// Where the picture goes (dream.png if nothing else is written)
+    #[arg(short, long, value_name = "IMAGE.png")]
+    pub output: Option<PathBuf>,
+    /// Also write the latent and the picture as float32 tensors
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub raw: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scheduler {
+    Ddim,
+    Euler,
+    Lcm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decoder {
+    Vae,
+    Taesd,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LatentArgs {
+    /// The signal, for instance recording.npy?rate=1000
+    #[arg(short, long, value_name = "SOURCE", default_value = "synth://rat")]
+    pub source: String,
+    /// The moment at which the window ends (the first possible one if left out)
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = values::moment)]
+    pub at: Option<f64>,
+    /// flow, paper, gauss, walk or spectral
+    #[arg(long, value_name = "NAME", default_value = "flow")]
+    pub mapping: String,
+    /// Channels, height and width of the noise
+    #[arg(long, value_name = "CxHxW", default_value = "4x64x64", value_parser = values::shape)]
+    pub shape: Shape,
+    /// Where the noise goes
+    #[arg(short, long, value_name = "FILE.npy")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// The source, for instance session.edf
+    pub source: String,
+    /// How much of it to look at
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
+    pub seconds: Option<f64>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum ModelsCommand {
+    /// The models that can be used now
+    List,
+    /// Everything known of one model
+    Show {
+        /// A name from `wavedream models list`, or a .safetensors file
+        model: String,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ParamsArgs {
+    /// As JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// As tables for documentation
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// The model to measure
+    #[arg(short, long, value_name = "MODEL", default_value = "box")]
+    pub model: String,
+    /// How long to measure
+    #[arg(long, value_name = "N", default_value = "10", value_parser = values::secs)]
+    pub seconds: f64,
+    /// Width and height of the pictures
+    #[arg(long, value_name = "WxH", default_value = "512x512")]
+    pub size: Size,
+    /// Steps from noise to picture
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub steps: u32,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with what was typed.
+#[derive(Debug)]
+pub enum Parsed {
+    Run(Typed),
+    /// Help or version.
+    Show(String),
+    /// A sentence.
+    Usage(String),
+}
+
+/// Reads the arguments, the program's name first.
+pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
+    let typed = with_play(typed.into_iter().collect());
+    let parsed = Typed::command()
+        .try_get_matches_from(typed)
+        .and_then(|found| Typed::from_arg_matches(&found));
+    match parsed {
+        Ok(typed) => Parsed::Run(typed),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Show(help(&error)),
+            _ => Parsed::Usage(sentence(&error.render().to_string())),
+        },
+    }
+}
+
+fn help(error: &clap::Error) -> String {
+    let text = error.render();
+    if std::io::stdout().is_terminal() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    }
+}
+
+/// Without a command, `play` is meant: it goes before everything but the flags that belong to no command. A word that
+/// could only be a misspelt command stays, so that it is called one.
+fn with_play(mut typed: Vec<OsString>) -> Vec<OsString> {
+    let text = |at: usize| typed.get(at).and_then(|word| word.to_str());
+    let mut at = 1;
+    while text(at).is_some_and(is_verbose) {
+        at += 1;
+    }
+    let commands = Typed::command();
+    let known: Vec<_> = commands
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let stays = text(at).is_some_and(|word| {
+        let misspelt = !word.contains(['.', '/', ':'])
+            && known.iter().any(|name| strsim::damerau_levenshtein(name, word) <= 2)
+            && !std::path::Path::new(word).exists();
+        ["-h", "--help", "-V", "--version", "help"].contains(&word) || known.iter().any(|name| name == word) || misspelt
+    });
+    if !stays {
+        typed.insert(at.min(typed.len()), "play".into());
+    }
+    typed
+}
+
+fn is_verbose(word: &str) -> bool {
+    let short = word
+        .strip_prefix('-')
+        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c == 'v'));
+    short || word == "--verbose"
+}
+
+/// clap explains itself in several lines; this keeps what was wrong and the tip.
+fn sentence(explained: &str) -> String {
+    let lines = explained
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let text = lines.collect::<Vec<_>>().join(" ").replace(" tip:", "; tip:");
+    let text = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
+    format!("{text} (--help shows how)")
+}
+
+/// A message as one line: errors of libraries may have several.
+pub fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,84 @@
+//! Values as they are typed: sizes, shapes, weights, seconds.
+
+use std::str::FromStr;
+
+use crate::latent::Shape;
+
+/// Width and height in pixels, `1280x720`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub width_px: usize,
+    pub height_px: usize,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match numbers(text)[..] {
+            [width_px, height_px] if width_px.max(height_px) <= MAX_PX => Ok(Self { width_px, height_px }),
+            [_, _] => Err(format!("at most {MAX_PX} each way")),
+            _ => Err("write width x height in pixels, such as 1280x720".into()),
+        }
+    }
+}
+
+/// The largest texture that every graphics adapter of wgpu's default limits has.
+const MAX_PX: usize = 8192;
+
+/// A name and how much of it, `coral:0.5`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighted {
+    pub name: String,
+    pub weight: f32,
+}
+
+impl FromStr for Weighted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
+        match weight.parse() {
+            Ok(weight) if (0.0..=1.0).contains(&weight) && !name.is_empty() => Ok(Self {
+                name: name.into(),
+                weight,
+            }),
+            _ => Err("write a genre, or a genre and its weight from 0 to 1, such as coral:0.5".into()),
+        }
+    }
+}
+
+pub(super) fn shape(text: &str) -> Result<Shape, String> {
+    match numbers(text)[..] {
+        [channels, height, width] if channels <= 64 && height.max(width) <= 1024 => Ok(Shape {
+            channels,
+            height,
+            width,
+        }),
+        [_, _, _] => Err("at most 64x1024x1024".into()),
+        _ => Err("write channels x height x width, such as 4x64x64".into()),
+    }
+}
+
+pub(super) fn secs(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(secs) if secs.is_finite() && secs > 0.0 => Ok(secs),
+        _ => Err("write a number of seconds above 0, such as 2.5".into()),
+    }
+}
+
+/// A moment of signal time; whether a source has it is for the source to say.
+pub(super) fn moment(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|secs| secs.is_finite())
+        .ok_or_else(|| "write seconds, such as 1.0".into())
+}
+
+/// The whole numbers above 0 between the x's; none at all if one of them is something else.
+fn numbers(text: &str) -> Vec<usize> {
+    text.split(['x', 'X', '×'])
+        .map(|number| number.trim().parse().ok().filter(|number| *number > 0))
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
