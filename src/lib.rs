@@ -18,6 +18,7 @@ pub mod kernels;
 pub mod latent;
 pub mod signal;
 pub mod stage;
+pub mod state;
 
 use std::time::Instant;
 
