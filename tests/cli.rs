@@ -1,5 +1,7 @@
 //! The command line as a script sees it: exit codes, one sentence on stderr, results on stdout.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::process::{Command, Output};
 
 /// Runs in an empty folder, so that nothing of the repository is picked up.

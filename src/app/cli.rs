@@ -192,7 +192,7 @@ pub struct LatentArgs {
     #[arg(long, value_name = "NAME", default_value = "flow")]
     pub mapping: String,
     /// Channels, height and width of the noise
-    #[arg(long, value_name = "CxHxW", default_value = "4x64x64", value_parser = values::shape)]
+    #[arg(long, value_name = "CxHxW", default_value = "4x64x64")]
     pub shape: Shape,
     /// Where the noise goes
     #[arg(short, long, value_name = "FILE.npy")]
@@ -260,7 +260,7 @@ pub struct BenchArgs {
 /// What to do with what was typed.
 #[derive(Debug)]
 pub enum Parsed {
-    Run(Typed),
+    Run(Box<Typed>),
     /// Help or version.
     Show(String),
     /// A sentence.
@@ -274,7 +274,7 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
         .try_get_matches_from(typed)
         .and_then(|found| Typed::from_arg_matches(&found));
     match parsed {
-        Ok(typed) => Parsed::Run(typed),
+        Ok(typed) => Parsed::Run(Box::new(typed)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Show(help(&error)),
             _ => Parsed::Usage(sentence(&error.render().to_string())),

@@ -213,7 +213,7 @@ impl Table {
 
     /// What would become of a value, without setting it.
     pub fn check(&self, path: &str, value: &Value) -> Result<Option<Clamped>, SetError> {
-        Ok(match fit(&*self.handle(path)?.param(), value)? {
+        Ok(match fit(&self.handle(path)?.param(), value)? {
             Fitting::Number { clamped, .. } => clamped,
             Fitting::Text(_) | Fitting::Pulse(_) => None,
         })

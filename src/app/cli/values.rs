@@ -2,13 +2,11 @@
 
 use std::str::FromStr;
 
-use crate::latent::Shape;
-
 /// Width and height in pixels, `1280x720`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    pub width_px: usize,
-    pub height_px: usize,
+    pub width: usize,
+    pub height: usize,
 }
 
 impl FromStr for Size {
@@ -16,7 +14,7 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match numbers(text)[..] {
-            [width_px, height_px] if width_px.max(height_px) <= MAX_PX => Ok(Self { width_px, height_px }),
+            [width, height] if width.max(height) <= MAX_PX => Ok(Self { width, height }),
             [_, _] => Err(format!("at most {MAX_PX} each way")),
             _ => Err("write width x height in pixels, such as 1280x720".into()),
         }
@@ -45,18 +43,6 @@ impl FromStr for Weighted {
             }),
             _ => Err("write a genre, or a genre and its weight from 0 to 1, such as coral:0.5".into()),
         }
-    }
-}
-
-pub(super) fn shape(text: &str) -> Result<Shape, String> {
-    match numbers(text)[..] {
-        [channels, height, width] if channels <= 64 && height.max(width) <= 1024 => Ok(Shape {
-            channels,
-            height,
-            width,
-        }),
-        [_, _, _] => Err("at most 64x1024x1024".into()),
-        _ => Err("write channels x height x width, such as 4x64x64".into()),
     }
 }
 
