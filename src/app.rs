@@ -1,1 +1,3 @@
 //! The program: command line, wiring, windows.
+#[cfg(feature = "window")]
+pub mod window;
