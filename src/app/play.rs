@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     control::{Desk, Handle, Origin, Value},
-    diffusion::{self, Dreamer, Model},
+    diffusion::{self, Dreamer, Model, Timing},
     signal,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
 };
@@ -69,6 +69,7 @@ struct Show {
     overlay_wanted: Handle,
     overlay_seen: u64,
     model_wanted: Handle,
+    steps: Handle,
     loader: Loader,
     playing_model: String,
     playing_source: String,
@@ -104,6 +105,7 @@ impl Show {
             overlay_wanted: table.handle("/stage/overlay")?,
             overlay_seen: 0,
             model_wanted: table.handle("/dream/model")?,
+            steps: table.handle("/dream/steps")?,
             loader: Loader::default(),
             recalls: desk.recalls(),
             shown_hop: None,
@@ -179,7 +181,7 @@ impl Show {
         declare_model(&table, model.card());
         match DreamDials::new(&table, model.card()) {
             Ok(dials) => {
-                self.dreamer.use_model(model);
+                self.dreamer.switch(model);
                 self.live.use_dials(dials);
                 self.begin_transition();
             }
@@ -228,7 +230,7 @@ impl StageApp for Show {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.follow_desk(frame.delta_secs);
         self.follow_shaders();
-        let messages: Vec<_> = self.live.messages().chain(self.dreamer.messages()).collect();
+        let messages: Vec<_> = self.live.messages().collect();
         for text in messages {
             self.say(Level::Warning, text);
         }
@@ -321,9 +323,14 @@ impl StageApp for Show {
         data.preset = self.desk.current().map(|preset| preset.name.clone()).unwrap_or_default();
         data.pictures_per_s = stats.pictures_per_s;
         data.latency_ms = self.latency_ms;
-        data.timing = stats.timing;
-        data.steps = stats.steps;
-        data.picture_px = stats.picture_px;
+        data.timing = Timing { denoise_ms: stats.denoise.p50, decode_ms: stats.decode.p50 };
+        data.steps = self.steps.index();
+        if let Some(picture) = self.dreamer.latest() {
+            data.picture_px = [picture.width, picture.height];
+        }
+        if let Some(error) = stats.error {
+            self.say(Level::Error, error);
+        }
         if let Some(trace) = &report.scope {
             fill_scope(&mut data.scope, trace, &report.health);
         }

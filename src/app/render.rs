@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     control::Desk,
+    Stamp,
     diffusion::{Model, Picture},
     signal::HOPS_PER_SEC,
     stage::{FrameClock, Look, Offscreen, SignalTrace, film::Film},
@@ -132,7 +133,7 @@ impl FrameMaker {
             fps: args.fps,
             look: Look::default(),
             trace: SignalTrace::default(),
-            picture: Picture::empty(),
+            picture: Picture { stamp: Stamp::start(), width: 0, height: 0, rgba: Vec::new() },
             hop: 0,
             due: 0,
         })

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::events::{Ripple, Spindle};
-use super::states::Level;
+use super::states::{Level, SLOW_UV};
 use crate::signal::random::{Coloured, Random};
 
 /// Independent sources of the background.
@@ -106,7 +106,7 @@ impl Rhythms {
         let ride = |phase: f64| 1.0 + theta_depth * (self.theta_phase - phase).cos();
         let (slow_ride, fast_ride) = (ride(1.9), ride(0.3));
         let (up_state, new_cycle) = self.slow(level, random, &mut out);
-        let awake_up = 1.0 + 0.6 * (level.slow / 260.0) * up_state;
+        let awake_up = 1.0 + 0.6 * (level.slow / SLOW_UV) * up_state;
         out[SLOW_GAMMA] = level.slow_gamma * slow_ride * awake_up * self.slow_gamma.next(random);
         out[FAST_GAMMA] = level.fast_gamma * fast_ride * awake_up * self.fast_gamma.next(random);
         if new_cycle && random.unit() < level.spindles {
@@ -114,7 +114,7 @@ impl Rhythms {
         }
         out[SPINDLE] = self.spindle.next(self.rate_hz);
         // In sleep ripples come with the up states of the cortex.
-        let asleep = (level.slow / 260.0).min(1.0);
+        let asleep = (level.slow / SLOW_UV).min(1.0);
         let chance = level.ripples_hz / self.rate_hz * (1.0 + asleep * (2.0 * up_state - 1.0).clamp(-1.0, 1.0));
         if random.unit() < chance {
             self.ripple.begin(random);
