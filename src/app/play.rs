@@ -22,7 +22,7 @@ use super::{
     },
 };
 use crate::{
-    control::{Desk, Handle, KEY_HELP},
+    control::{Desk, Handle, KEY_HELP, Origin, Value},
     diffusion::{self, Dreamer, Model, Timing},
     signal,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
@@ -125,6 +125,13 @@ impl Show {
         self.messages.push((Instant::now(), level, text));
         if self.messages.len() > MOST_MESSAGES {
             self.messages.remove(0);
+        }
+    }
+
+    /// Sets a parameter as a key does; the table says no only to what is not there.
+    fn set(&mut self, path: &str, value: Value) {
+        if let Err(error) = self.desk.table().set(path, value, Origin::Key) {
+            self.say(Level::Error, error.to_string());
         }
     }
 
