@@ -30,14 +30,19 @@ pub fn run(args: &LatentArgs) -> Result<()> {
     let mut hop = intake.first_hop(samples);
     while ((hop * MAPPING_RATE_HZ / HOPS_PER_SEC) as i64) < to_sample(at_secs) {
         intake.advance_to(hop as f64 / HOPS_PER_SEC as f64)?;
-        let Some(window) = intake.window_at_hop(hop, samples) else { break };
+        let Some(window) = intake.window_at_hop(hop, samples) else {
+            break;
+        };
         mapping.map(&window, args.shape, &mut values);
         hop += 1;
     }
     let reached_secs = intake.advance_to(at_secs)?.reached_secs;
     let Some(window) = intake.window_ending_at(at_secs, samples) else {
-        bail!("{}: ends after {reached_secs:.3} s, so there is no --at {at_secs}; the last possible one is \
-               {reached_secs:.3}", args.source);
+        bail!(
+            "{}: ends after {reached_secs:.3} s, so there is no --at {at_secs}; the last possible one is \
+               {reached_secs:.3}",
+            args.source
+        );
     };
     mapping.map(&window, args.shape, &mut values);
     Ok(npy::write(&args.output, args.shape, &values)?)
