@@ -111,6 +111,20 @@ impl Grid {
             out.zip(row).for_each(|(o, v)| *o = *v);
         }
     }
+    /// Copies a grid of four lanes in, to the four channels from `first` on (in one block).
+    pub fn fill_from_four(&mut self, first: usize, four: &Grid) {
+        for y in 0..self.height.min(four.height) {
+            let (to, from) = (self.index(first, y, 0), four.index(0, y, 0));
+            let lanes = self.lanes;
+            let pixels = four.data[from..from + 4 * four.width].chunks_exact(4);
+            for (pixel, out) in pixels.zip(self.data[to..].chunks_mut(lanes)) {
+                out[..4].copy_from_slice(pixel);
+            }
+        }
+    }
+    pub fn get(&self, channel: usize, y: usize, x: usize) -> f32 {
+        self.data[self.index(channel, y, x)]
+    }
     /// Copies the first channels out as `(channels, height, width)`.
     pub fn copy_to(&self, planar: &mut [f32]) {
         for (i, row) in planar.chunks_exact_mut(self.width.max(1)).enumerate() {
