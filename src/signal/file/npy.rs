@@ -108,11 +108,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
 }
 
 /// Which axis is time and which the channels: the longer is time unless the key `time` says otherwise.
-fn oriented(
-    axes: &[Axis],
-    header: &Header,
-    address: &Address,
-) -> Result<(Axis, Axis), SourceError> {
+fn oriented(axes: &[Axis], header: &Header, address: &Address) -> Result<(Axis, Axis), SourceError> {
     let asked = address.whole("time", 0..=1, "the axis of time,")?;
     let single = (1, 0);
     Ok(match (axes, asked) {
