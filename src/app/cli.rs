@@ -335,7 +335,15 @@ fn sentence(explained: &str) -> String {
     format!("{text} (--help shows how)")
 }
 
-/// A message as one line: errors of libraries may have several.
-pub fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+/// An error and its causes as one line. Some errors tell their cause themselves: it is not told twice.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }

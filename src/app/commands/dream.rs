@@ -14,7 +14,7 @@ use crate::{
         full_table,
     },
     control::{Desk, Folders, Presets},
-    diffusion::{self, Card, Conditioning, Model, Picture, Raw},
+    diffusion::{self, Card, Conditioning, Picture, Raw},
     latent::{Latent, Shape, noise, npy},
 };
 
