@@ -1,5 +1,18 @@
 //! Models: from noise and conditioning to a picture, and the thread that makes them.
 
+mod bench;
+mod catalogue;
+mod dreamer;
+mod embedded;
+mod weights;
+
+pub use bench::{Quantiles, Report, bench};
+pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
+pub use dreamer::{Dreamer, Stats};
+pub use embedded::Embedded;
+
+use serde::Serialize;
+
 use crate::{
     Stamp,
     latent::{Latent, Shape},
@@ -76,6 +89,17 @@ pub trait Model: Send {
         picture: &mut Picture,
     ) -> Result<Timing, GenerateError>;
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
+    /// What it runs on, for reports.
+    fn runtime(&self) -> Runtime {
+        Runtime::default()
+    }
+}
+
+/// What a model runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Runtime {
+    pub instructions: String,
+    pub threads: usize,
 }
 
 /// Why a picture could not be made.

@@ -264,7 +264,7 @@ impl StageApp for Show {
         data.preset = self.desk.current().map(|preset| preset.name.clone()).unwrap_or_default();
         data.pictures_per_s = stats.pictures_per_s;
         data.latency_ms = self.latency_ms;
-        data.timing = Timing { denoise_ms: stats.denoise.p50, decode_ms: stats.decode.p50 };
+        data.timing = Timing { denoise_ms: stats.denoise.p50_ms, decode_ms: stats.decode.p50_ms };
         data.steps = self.steps.index();
         if let Some(picture) = self.dreamer.latest() {
             data.picture_px = [picture.width, picture.height];

@@ -1,0 +1,107 @@
+//! Each channel brought to running mean 0 and running deviation 1, whatever comes in.
+//!
+//! Shared by the mappings that keep state. Runs once for each new frame (512 a second). It is here that NaN, infinite,
+//! huge, clipped and flat input ends: behind it every value is finite and within [`MOST`], and a channel that says nothing
+//! is known as quiet, so that the mapping can put noise in its place.
+
+use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS};
+
+/// One value for each channel of a window.
+pub type Frame = [f64; WINDOW_CHANNELS];
+
+/// Seconds over which mean and deviation are kept: slow beside every rhythm of a brain, quick beside a change of gain.
+const MEMORY_SECS: f64 = 8.0;
+/// Deviations beyond which a value is held: real signals stay within 6, artefacts do not.
+pub const MOST: f64 = 8.0;
+/// Samples without change after which a channel starts to be taken as quiet (16 ms)...
+const STILL_SAMPLES: f64 = 8.0;
+/// ...and over which it comes to be so.
+const QUIETING_SAMPLES: f64 = 32.0;
+/// What counts as no change, in deviations.
+const STILL: f64 = 1e-7;
+
+/// Running standardisation of 32 channels.
+#[derive(Default)]
+pub struct Standard {
+    mean: Frame,
+    variance: Frame,
+    last: Frame,
+    still: Frame,
+    seen: u64,
+    /// How far each channel is taken as quiet, 0..1.
+    pub quiet: Frame,
+}
+
+impl Standard {
+    /// Standardises a frame into `z`.
+    pub fn push(&mut self, raw: &Frame, z: &mut Frame) {
+        self.seen += 1;
+        let weight = (1.0 / self.seen as f64).max(1.0 / (MEMORY_SECS * MAPPING_RATE_HZ as f64));
+        for c in 0..WINDOW_CHANNELS {
+            let missing = !(raw[c].abs() < 1e60);
+            let x = if missing { self.last[c] } else { raw[c] };
+            let deviation = self.variance[c].sqrt();
+            let floor = 1e-9 * self.mean[c].abs() + 1e-60;
+            let mut from_mean = x - self.mean[c];
+            // Once the scale is known, one artefact must not undo it.
+            if self.seen > MAPPING_RATE_HZ / 4 {
+                let most = MOST * deviation.max(floor);
+                from_mean = from_mean.clamp(-most, most);
+            }
+            self.mean[c] += weight * from_mean;
+            self.variance[c] += weight * (from_mean * from_mean - self.variance[c]);
+            z[c] = (from_mean / self.variance[c].sqrt().max(floor)).clamp(-MOST, MOST);
+            let changed = !missing && (x - self.last[c]).abs() > STILL * deviation.max(floor);
+            self.still[c] = if changed { 0.0 } else { self.still[c] + 1.0 };
+            let step = if self.still[c] > STILL_SAMPLES { 1.0 } else { -1.0 } / QUIETING_SAMPLES;
+            self.quiet[c] = (self.quiet[c] + step).clamp(0.0, 1.0);
+            self.last[c] = x;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_gain_and_offset_come_out_alike() {
+        let run = |gain: f64, offset: f64| {
+            let (mut standard, mut z) = (Standard::default(), Frame::default());
+            for t in 0..20_000u32 {
+                let raw = std::array::from_fn(|c| offset + gain * (f64::from(t) * (0.05 + 0.01 * c as f64)).sin());
+                standard.push(&raw, &mut z);
+            }
+            z
+        };
+        let (plain, scaled) = (run(1.0, 0.0), run(3e-6, 7e-4));
+        assert!(plain.iter().zip(&scaled).all(|(a, b)| (a - b).abs() < 1e-3), "{plain:?} {scaled:?}");
+        assert!(plain.iter().any(|v| v.abs() > 0.5));
+    }
+
+    #[test]
+    fn broken_values_stay_within_bounds_and_do_not_undo_the_scale() {
+        let (mut standard, mut z) = (Standard::default(), Frame::default());
+        for t in 0..8_000u32 {
+            let mut raw: Frame = [f64::from(t % 20) - 9.5; WINDOW_CHANNELS];
+            raw[(t % 32) as usize] = [f64::NAN, f64::INFINITY, 1e300, -1e59][(t % 4) as usize];
+            standard.push(&raw, &mut z);
+            assert!(z.iter().all(|v| v.abs() <= MOST));
+        }
+        assert!(standard.variance.iter().all(|v| *v < 100.0), "{:?}", standard.variance);
+    }
+
+    #[test]
+    fn a_channel_that_stops_is_quiet_within_a_tenth_of_a_second() {
+        let (mut standard, mut z) = (Standard::default(), Frame::default());
+        for t in 0..1_000u32 {
+            let mut raw: Frame = [f64::from(t).sin(); WINDOW_CHANNELS];
+            if t > 948 {
+                raw[3] = 0.25;
+            }
+            standard.push(&raw, &mut z);
+        }
+        assert_eq!(standard.quiet[3], 1.0);
+        assert_eq!(standard.quiet[4], 0.0);
+    }
+}
