@@ -126,7 +126,7 @@ pub struct DreamArgs {
     /// The number to draw the noise from (0 if neither is given)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5
+    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5 (the first one if left out)
     #[arg(long, value_name = "NAME[:WEIGHT]")]
     pub genre: Vec<Weighted>,
     /// A preset, of which the model's settings are taken
