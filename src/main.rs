@@ -39,7 +39,7 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("wavedream: {}", cli::one_line(&format!("{error:#}")));
+            eprintln!("wavedream: {}", cli::one_line(&error));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }

@@ -126,7 +126,7 @@ pub struct DreamArgs {
     /// The number to draw the noise from (0 if neither is given)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5
+    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5 (the first one if left out)
     #[arg(long, value_name = "NAME[:WEIGHT]")]
     pub genre: Vec<Weighted>,
     /// A preset, of which the model's settings are taken
@@ -335,7 +335,15 @@ fn sentence(explained: &str) -> String {
     format!("{text} (--help shows how)")
 }
 
-/// A message as one line: errors of libraries may have several.
-pub fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+/// An error and its causes as one line. Some errors tell their cause themselves: it is not told twice.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }

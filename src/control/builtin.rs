@@ -64,7 +64,7 @@ fn dream() -> Vec<Param> {
         Param::choice("/dream/size", ["512", "384", "256"])
             .unit("px")
             .setup()
-            .about("The shorter side of a picture: smaller is faster."),
+            .about("The longer side of a picture: smaller is faster."),
         Param::choice("/dream/shape", ["1:1", "4:3", "16:9", "9:16"])
             .setup()
             .about("Width to height of a picture."),
@@ -116,7 +116,7 @@ fn presets() -> Vec<Param> {
     ]
 }
 
-/// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the model paints its first.
+/// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the genres mix evenly.
 pub fn genres<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Vec<Param> {
     names
         .into_iter()

@@ -88,8 +88,8 @@ fn json_of(param: &Param) -> Json {
     });
     match &param.kind {
         Kind::Float { min, max, curve } => {
-            object["min"] = json!(min);
-            object["max"] = json!(max);
+            object["min"] = json!(decimal(*min));
+            object["max"] = json!(decimal(*max));
             object["curve"] = json!(if *curve == Curve::Log { "log" } else { "linear" });
         }
         Kind::Int { min, max } => {
@@ -115,12 +115,17 @@ fn type_name(kind: &Kind) -> &'static str {
 
 fn plain(value: &Value) -> Json {
     match value {
-        Value::Float(number) => json!(number),
+        Value::Float(number) => json!(decimal(*number)),
         Value::Int(number) => json!(number),
         Value::Bool(on) => json!(on),
         Value::Text(text) => json!(**text),
         Value::Pulse => Json::Null,
     }
+}
+
+/// As a person wrote it: shaders declare in f32, whose 0.7 is 0.699999988 here.
+fn decimal(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
 }
 
 fn range(param: &Param) -> String {

@@ -14,7 +14,7 @@ use crate::{
         full_table,
     },
     control::{Desk, Folders, Presets},
-    diffusion::{self, Card, Conditioning, Model, Picture, Raw},
+    diffusion::{self, Card, Conditioning, Picture, Raw},
     latent::{Latent, Shape, noise, npy},
 };
 
@@ -133,7 +133,14 @@ fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
     for setting in &args.set {
         set(&table, setting)?;
     }
-    Ok(DreamDials::new(&table, card)?.conditioning())
+    let mut conditioning = DreamDials::new(&table, card)?.conditioning();
+    // Where no genre is asked for, one painter is better than all at once.
+    if conditioning.genres.iter().all(|weight| *weight == 0.0)
+        && let Some(first) = conditioning.genres.first_mut()
+    {
+        *first = 1.0;
+    }
+    Ok(conditioning)
 }
 
 fn write_png(file: &Path, picture: &Picture) -> Result<()> {
