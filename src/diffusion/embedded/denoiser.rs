@@ -110,7 +110,8 @@ fn lattices(height: usize, width: usize) -> Vec<f32> {
         .collect()
 }
 
-/// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise.
+/// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise,
+/// limited because they grow large near the picture.
 fn whole(x: &Grid) -> [f32; WHOLE] {
     let (height, width) = (x.height(), x.width());
     let ramp = |i: usize, n: usize| 2.0 * i as f32 / (n as f32 - 1.0) - 1.0;
@@ -119,14 +120,15 @@ fn whole(x: &Grid) -> [f32; WHOLE] {
     std::array::from_fn(|i| {
         let (channel, kind) = (i / 3, i % 3);
         let line = |y: usize| (0..width).map(move |x_| (x_, x.get(channel, y, x_)));
-        match kind {
+        let moment = match kind {
             0 => (0..height).flat_map(line).map(|(_, v)| v).sum::<f32>() / (h * w).sqrt(),
             1 => (0..height).flat_map(line).map(|(at, v)| v * ramp(at, width)).sum::<f32>() / (h.sqrt() * length(width)),
             _ => {
                 let of_row = |y| line(y).map(|(_, v)| v).sum::<f32>() * ramp(y, height);
                 (0..height).map(of_row).sum::<f32>() / (w.sqrt() * length(height))
             }
-        }
+        };
+        moment.clamp(-3.0, 3.0)
     })
 }
 
