@@ -297,7 +297,8 @@ fn none_freezes_or_jumps_when_the_signal_breaks() {
         (sines, "sines"),
     ];
     for (name, _) in NAMES {
-        let usual = most(&motion(&film_of(name, one_over_f, 60)));
+        // Twice the usual, or a tenth of the way between unrelated latents (1.13): a surge, and not a jump.
+        let allowed = (2.0 * most(&motion(&film_of(name, one_over_f, 60)))).max(0.113);
         for (signal, what) in cases {
             let film = film_of(name, signal, 75);
             assert!(film.iter().flatten().all(|v| v.is_finite()), "{name}, {what}");
@@ -305,8 +306,8 @@ fn none_freezes_or_jumps_when_the_signal_breaks() {
             let least = motion.iter().fold(f64::MAX, |least, v| least.min(*v));
             assert!(least > 0.003, "{name} freezes when {what}: {least}");
             assert!(
-                most(&motion) < 2.0 * usual,
-                "{name} jumps when {what}: {} against {usual}",
+                most(&motion) < allowed,
+                "{name} jumps when {what}: {} against {allowed}",
                 most(&motion)
             );
         }
