@@ -229,6 +229,23 @@ fn flow_has_another_picture_after_its_memory_and_nearly_the_same_a_hop_later() {
 }
 
 #[test]
+fn a_burst_surges_through_flow_and_drive_0_ignores_it() {
+    let one_burst: Signal = |frame, channel| {
+        let gain = if (1_200..1_350).contains(&frame) { 5.0 } else { 1.0 };
+        gain * one_over_f(frame, channel)
+    };
+    let surge = |drive: f32| {
+        let mut flow = latent::mapping("flow").unwrap();
+        assert!(flow.set("drive", drive));
+        let motion = motion(&film(flow.as_mut(), one_burst, 70, SD));
+        // The newest sample of hop h is number 512 + h * 512 / 30.
+        mean(&motion[43..48]) / mean(&motion[20..38])
+    };
+    assert!(surge(1.0) > 1.3, "{}", surge(1.0));
+    assert!((0.7..1.2).contains(&surge(0.0)), "{}", surge(0.0));
+}
+
+#[test]
 fn flow_is_nearly_the_same_after_a_jump_as_when_followed() {
     let mut mapping = latent::mapping("flow").unwrap();
     let followed = film(mapping.as_mut(), one_over_f, 300, SD).pop().unwrap();
@@ -260,7 +277,7 @@ fn the_same_windows_give_the_same_bits() {
 
 #[test]
 fn none_freezes_or_jumps_when_the_signal_breaks() {
-    let flat: Signal = |frame, channel| if frame < 900 { one_over_f(frame, channel) } else { 0.7 };
+    let flat: Signal = |frame, channel| if frame < 700 { one_over_f(frame, channel) } else { 0.7 };
     let always_flat: Signal = |_, _| 0.0;
     let clipped: Signal = |frame, channel| one_over_f(frame, channel).clamp(-6.0, 6.0);
     let missing: Signal = |frame, channel| {
@@ -280,16 +297,17 @@ fn none_freezes_or_jumps_when_the_signal_breaks() {
         (sines, "sines"),
     ];
     for (name, _) in NAMES {
-        let usual = most(&motion(&film_of(name, one_over_f, 60)));
+        // Twice the usual, or a tenth of the way between unrelated latents (1.13): a surge, and not a jump.
+        let allowed = (2.0 * most(&motion(&film_of(name, one_over_f, 60)))).max(0.113);
         for (signal, what) in cases {
-            let film = film_of(name, signal, 100);
+            let film = film_of(name, signal, 75);
             assert!(film.iter().flatten().all(|v| v.is_finite()), "{name}, {what}");
             let motion = motion(&film);
             let least = motion.iter().fold(f64::MAX, |least, v| least.min(*v));
             assert!(least > 0.003, "{name} freezes when {what}: {least}");
             assert!(
-                most(&motion) < 2.0 * usual,
-                "{name} jumps when {what}: {} against {usual}",
+                most(&motion) < allowed,
+                "{name} jumps when {what}: {} against {allowed}",
                 most(&motion)
             );
         }

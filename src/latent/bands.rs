@@ -4,6 +4,9 @@
 //! difference that levels a 1/f spectrum. Powers are averaged over channels, so that channels out of phase do not cancel;
 //! the pace is the mean advance of phase a frame. Both are causal and cost 3,000 multiplications a frame.
 
+// Several arrays of channels side by side read plainest by index.
+#![allow(clippy::needless_range_loop)]
+
 use std::f64::consts::TAU;
 
 use super::standard::{Frame, Standard};

@@ -101,11 +101,11 @@ fn z_score(values: &mut [f64]) -> bool {
     let mean = rough + values.iter().map(|v| v - rough).sum::<f64>() / count;
     let deviation = (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count).sqrt();
     let largest = values.iter().fold(0.0f64, |largest, v| largest.max(v.abs()));
-    if !(deviation > FLAT * largest && deviation > f64::MIN_POSITIVE) {
-        return false;
+    let varies = deviation > FLAT * largest && deviation > f64::MIN_POSITIVE;
+    if varies {
+        values.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
     }
-    values.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
-    true
+    varies
 }
 
 /// White noise that turns slowly into other white noise: what a mapping shows while there is no signal.

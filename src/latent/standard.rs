@@ -4,6 +4,9 @@
 //! huge, clipped and flat input ends: behind it every value is finite and within [`MOST`], and a channel that says nothing
 //! is known as quiet, so that the mapping can put noise in its place.
 
+// Several arrays of channels side by side read plainest by index.
+#![allow(clippy::needless_range_loop)]
+
 use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS};
 
 /// One value for each channel of a window.
@@ -65,8 +68,8 @@ impl Standard {
         self.seen += 1;
         let weight = (1.0 / self.seen as f64).max(1.0 / (MEMORY_SECS * MAPPING_RATE_HZ as f64));
         for c in 0..WINDOW_CHANNELS {
-            let missing = !(raw[c].abs() < MISSING);
-            let x = if missing { self.last[c] } else { raw[c] };
+            let sound = raw[c].abs() < MISSING;
+            let x = if sound { raw[c] } else { self.last[c] };
             let deviation = self.variance[c].sqrt();
             let floor = 1e-9 * self.mean[c].abs() + 1e-60;
             let from_mean = x - self.mean[c];
@@ -81,7 +84,7 @@ impl Standard {
             self.mean[c] += weight * learnt;
             self.variance[c] = (1.0 - weight) * (self.variance[c] + weight * learnt * learnt);
             z[c] = (from_mean / self.variance[c].sqrt().max(floor)).clamp(-MOST, MOST);
-            let changed = !missing && (x - self.last[c]).abs() > STILL * deviation.max(floor);
+            let changed = sound && (x - self.last[c]).abs() > STILL * deviation.max(floor);
             self.still[c] = if changed { 0.0 } else { self.still[c] + 1.0 };
             let step = if self.still[c] > STILL_SAMPLES { 1.0 } else { -1.0 } / QUIETING_SAMPLES;
             self.quiet[c] = (self.quiet[c] + step).clamp(0.0, 1.0);

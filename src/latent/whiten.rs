@@ -21,7 +21,7 @@ use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS};
 /// Frames after which predictor, decorrelation and ranks are brought up to date: about a hop.
 const UPDATE_FRAMES: u64 = 17;
 /// Seconds over which the loudness is levelled: long beside a wave, short enough that a window is evenly loud.
-const LEVELLING_SECS: f64 = 0.5;
+const LEVELLING_SECS: f64 = 0.2;
 /// Seconds over which a burst is felt, and over which it is compared.
 const BURST_SECS: f64 = 0.08;
 const CALM_SECS: f64 = 8.0;
@@ -37,6 +37,8 @@ pub struct Whiten {
     channels: decorrelate::Decorrelate<5>,
     ranks: ranks::Ranks,
     seen: u64,
+    /// Frames that the powers below follow.
+    followed: u64,
     levelled: f64,
     burst: f64,
     calm: f64,
@@ -54,8 +56,9 @@ impl Whiten {
         };
         let mut white = Frame::default();
         for _ in 0..SETTLING_PASSES {
-            // Ranks of what the stages before gave while they were unsettled are no guide.
+            // Ranks and powers of what the stages before gave while they were unsettled are no guide.
             begun.ranks = ranks::Ranks::default();
+            begun.followed = 0;
             for (number, raw) in (first..).zip(frames) {
                 begun.push(number, raw, &mut white);
             }
@@ -97,7 +100,8 @@ impl Whiten {
     }
 
     fn follow(&mut self, power: f64) {
-        let seen = self.seen as f64;
+        self.followed += 1;
+        let seen = self.followed as f64;
         let toward = |kept: &mut f64, secs: f64| {
             *kept += (power - *kept) * (1.0 / seen).max(1.0 / (secs * MAPPING_RATE_HZ as f64));
         };

@@ -4,6 +4,9 @@
 //! (5,500 multiplications against a 32 x 32 eigenproblem) and a permuted latent cannot tell the two apart. The covariance is
 //! shrunk towards its diagonal (Ledoit and Wolf 2004), so that channels that are copies of each other stay bounded.
 
+// Several arrays of channels side by side read plainest by index.
+#![allow(clippy::needless_range_loop)]
+
 use super::Frame;
 use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS};
 

@@ -4,6 +4,9 @@
 //! recursion (Durbin 1960). A little white noise is assumed in the signal (`FLOOR`), so that whitening stops 20 dB down:
 //! bands where a resampled or slow source holds nothing are not blown up to full size.
 
+// Several arrays of channels side by side read plainest by index.
+#![allow(clippy::needless_range_loop)]
+
 use super::Frame;
 use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS};
 
@@ -80,7 +83,7 @@ fn levinson(r: &[f64; ORDER + 1]) -> [f64; ORDER] {
         let foretold: f64 = (0..k).map(|j| weights[j] * r[k - j]).sum();
         let reflection = (r[k + 1] - foretold) / error;
         // Estimated products need not belong to any real process: then the shorter predictor is kept.
-        if !(reflection.abs() < 1.0) {
+        if reflection.abs() >= 1.0 {
             break;
         }
         let before = weights;
