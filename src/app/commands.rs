@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{
     UsageError,
@@ -27,7 +27,7 @@ pub fn run(command: Command) -> Result<()> {
         #[cfg(feature = "window")]
         Command::Play(args) => super::play::run(args),
         #[cfg(not(feature = "window"))]
-        Command::Play(_) => bail!("this wavedream was built without its window: use `wavedream render`"),
+        Command::Play(_) => anyhow::bail!("this wavedream was built without its window: use `wavedream render`"),
         Command::Render(args) => super::render::run(args),
         Command::Dream(args) => dream::run(&args),
         Command::Latent(args) => latent_file::run(&args),
