@@ -42,6 +42,13 @@ pub struct Picture {
     pub rgba: Vec<u8>,
 }
 
+impl Picture {
+    /// Without pixels: for [`Model::generate`] to paint into.
+    pub fn empty() -> Self {
+        Self { stamp: Stamp::start(), width: 0, height: 0, rgba: Vec::new() }
+    }
+}
+
 /// What a model is: its latent shape, its conditioning and its cost.
 #[derive(Debug, Clone)]
 pub struct Card {

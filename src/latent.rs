@@ -25,11 +25,26 @@ use crate::{
 
 /// Each mapping's name and a sentence on it.
 pub const NAMES: [(&str, &str); 5] = [
-    ("paper", "the published way to the letter: z-score, one fixed permutation, reshape (Yamashiro et al. 2024)"),
-    ("flow", "each sample keeps its cell until it is overwritten: the calmest motion"),
-    ("gauss", "as paper, but whitened and rank-Gaussianised: what a diffusion model expects"),
-    ("walk", "key noises a beat apart with slerp between them; the signal sets the speed and picks the next key"),
-    ("spectral", "band powers and phases steer a few fixed directions on the sphere of noise"),
+    (
+        "paper",
+        "the published way to the letter: z-score, one fixed permutation, reshape (Yamashiro et al. 2024)",
+    ),
+    (
+        "flow",
+        "each sample keeps its cell until it is overwritten: the calmest motion",
+    ),
+    (
+        "gauss",
+        "as paper, but whitened and rank-Gaussianised: what a diffusion model expects",
+    ),
+    (
+        "walk",
+        "key noises a beat apart with slerp between them; the signal sets the speed and picks the next key",
+    ),
+    (
+        "spectral",
+        "band powers and phases steer a few fixed directions on the sphere of noise",
+    ),
 ];
 
 /// More values than any picture needs (4x1024x1024), so that a typing error does not ask for all memory.
@@ -72,12 +87,21 @@ impl FromStr for Shape {
 
     fn from_str(text: &str) -> Result<Self, ShapeError> {
         let wrong = || ShapeError(text.chars().take(40).collect());
-        let sizes: Vec<usize> =
-            text.trim().split(['x', 'X', '×']).map(|size| size.trim().parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
-        let &[channels, height, width] = sizes.as_slice() else { return Err(wrong()) };
+        let sizes: Vec<usize> = text
+            .trim()
+            .split(['x', 'X', '×'])
+            .map(|size| size.trim().parse().map_err(|_| wrong()))
+            .collect::<Result<_, _>>()?;
+        let &[channels, height, width] = sizes.as_slice() else {
+            return Err(wrong());
+        };
         let values = channels.checked_mul(height).and_then(|plane| plane.checked_mul(width));
         match values {
-            Some(1..=MOST_VALUES) => Ok(Shape { channels, height, width }),
+            Some(1..=MOST_VALUES) => Ok(Shape {
+                channels,
+                height,
+                width,
+            }),
             _ => Err(wrong()),
         }
     }
@@ -123,8 +147,14 @@ pub fn mapping(name: &str) -> Result<Box<dyn Mapping>, UnknownMapping> {
         "walk" => Box::new(walk::Walk::default()),
         "spectral" => Box::new(spectral::Spectral::default()),
         _ => {
-            let nearest = NAMES.iter().map(|(known, _)| *known).min_by_key(|known| strsim::levenshtein(known, name));
-            return Err(UnknownMapping { name: name.chars().take(40).collect(), nearest: nearest.unwrap_or("flow") });
+            let nearest = NAMES
+                .iter()
+                .map(|(known, _)| *known)
+                .min_by_key(|known| strsim::levenshtein(known, name));
+            return Err(UnknownMapping {
+                name: name.chars().take(40).collect(),
+                nearest: nearest.unwrap_or("flow"),
+            });
         }
     })
 }
@@ -147,23 +177,24 @@ enum Fresh {
 
 impl Follow {
     fn window(&mut self, window: &Window) -> Fresh {
-        let end = window.first_sample + frames_of(window) as u64;
+        let end = window.first_sample + frames(window).len() as u64;
         match self.next.replace(end) {
-            Some(next) if next >= window.first_sample && next <= end => Fresh::From((next - window.first_sample) as usize),
+            Some(next) if next >= window.first_sample && next <= end => {
+                Fresh::From((next - window.first_sample) as usize)
+            }
             _ => Fresh::Restart,
         }
     }
 }
 
-/// Whole frames in a window.
-fn frames_of(window: &Window) -> usize {
-    window.samples.len() / WINDOW_CHANNELS
+/// A window's whole frames.
+fn frames(window: &Window) -> &[standard::Frame] {
+    window.samples.as_chunks().0
 }
 
 /// Frames `from..` of a window with their numbers since the start of the signal.
-fn frames_from(window: &Window, from: usize) -> impl Iterator<Item = (u64, &[f64; WINDOW_CHANNELS])> {
-    let (frames, _) = window.samples.as_chunks::<WINDOW_CHANNELS>();
-    frames.iter().enumerate().skip(from).map(|(frame, values)| (window.first_sample + frame as u64, values))
+fn frames_from(window: &Window, from: usize) -> impl Iterator<Item = (u64, &standard::Frame)> {
+    (window.first_sample..).zip(frames(window)).skip(from)
 }
 
 #[cfg(test)]
@@ -172,14 +203,27 @@ mod tests {
 
     #[test]
     fn a_shape_is_read_as_it_is_written() {
-        let shape = Shape { channels: 4, height: 36, width: 64 };
+        let shape = Shape {
+            channels: 4,
+            height: 36,
+            width: 64,
+        };
         assert_eq!(shape.to_string(), "4x36x64");
         assert_eq!("4x36x64".parse(), Ok(shape));
     }
 
     #[test]
     fn what_is_no_shape_is_refused_in_a_sentence() {
-        for text in ["", "4x64", "4x64x64x1", "4x0x64", "4x-1x64", "big", "4x99999999999x99999999999", "4x2048x2048"] {
+        for text in [
+            "",
+            "4x64",
+            "4x64x64x1",
+            "4x0x64",
+            "4x-1x64",
+            "big",
+            "4x99999999999x99999999999",
+            "4x2048x2048",
+        ] {
             let error = text.parse::<Shape>().unwrap_err().to_string();
             assert!(error.contains(text) && error.contains("4x64x64"), "{error}");
         }

@@ -24,7 +24,6 @@ use super::{
 };
 use crate::{
     control::Desk,
-    Stamp,
     diffusion::{Model, Picture},
     signal::HOPS_PER_SEC,
     stage::{FrameClock, Look, Offscreen, SignalTrace, film::Film},
@@ -133,7 +132,7 @@ impl FrameMaker {
             fps: args.fps,
             look: Look::default(),
             trace: SignalTrace::default(),
-            picture: Picture { stamp: Stamp::start(), width: 0, height: 0, rgba: Vec::new() },
+            picture: Picture::empty(),
             hop: 0,
             due: 0,
         })

@@ -1,23 +1,21 @@
 //! The stage window: nannou on bevy, with our own compositor drawing into the screen's texture.
 //!
 //! ```text
-//! main world                                   render world
-//! keys ──> WindowState ──> tick                 StageGraph, once a displayed frame:
-//! overlay data ──> egui shapes ── extract ──>     StageApp::frame ──> surface texture
-//!                                                 only while the overlay is up:
-//!                                                 egui ──> its own transparent texture ──> blended over the surface
+//! main world                          render world
+//! keys ──> WindowState ──> tick        StageGraph, once a displayed frame:
+//!                                        StageApp::frame ──> the surface's texture
+//!                                        overlay, while it is up ──> the same texture
 //! ```
 //!
-//! Bevy gives each camera a schedule of its own. Ours ([`graph`]) holds one system that hands the surface's texture view
-//! to [`StageApp::frame`], which submits its own command buffers: no copy, no pass in between, no round trip through the
-//! CPU. Egui and bevy's blit follow in the same schedule and are skipped while nothing is overlaid, so a stage without
-//! overlay costs what the compositor costs.
+//! Bevy gives each camera a schedule of its own. Ours ([`graph`]) holds one system, which hands the surface's texture
+//! view to [`StageApp::frame`]: no copy, no pass in between, no round trip through the CPU. The overlay is egui's shapes
+//! drawn by a small renderer of ours ([`overlay`]) onto the same view.
 //!
 //! Everything runs on the thread that called [`run`] (the main thread, which macOS demands): bevy's pipelined rendering
 //! is off and its schedules are single-threaded, because the model needs the cores more than a hundred small systems do.
 //!
-//! A second window (a panel) fits beside this one: another `Window` entity, a `Camera2d` that targets it and an
-//! `EguiMultipassSchedule` of its own.
+//! A second window (a panel) fits beside this one: another window of nannou's with a camera of its own, and bevy_egui's
+//! plugin where it is to be clicked in.
 
 mod graph;
 mod keys;
@@ -46,8 +44,7 @@ pub use pace::Pace;
 use bevy::prelude::Resource;
 
 /// What of bevy, wgpu and winit is worth a line in our log; to be added to the filter of the tracing subscriber.
-pub const LOG_FILTER: &str = "bevy_egui=error,bevy_render=warn,bevy_winit=warn,bevy_app=warn,bevy_window=warn,\
-                              wgpu=error,wgpu_core=error,wgpu_hal=error,naga=warn,winit=error,accesskit=error";
+pub const LOG_FILTER: &str = "bevy=warn,bevy_egui=error,wgpu=error,naga=warn,winit=error,accesskit=error";
 
 /// What plays in the window. Every method is called by the thread that called [`run`], one at a time.
 pub trait StageApp: Send + 'static {
@@ -70,10 +67,11 @@ pub trait StageApp: Send + 'static {
         Vec::new()
     }
 
-    /// Fills in what the overlay shows; called before each frame while it is up. `data` is kept from call to call.
+    /// Fills in what the overlay shows; called after [`StageApp::frame`] while it is up, on a software renderer not
+    /// for every frame. `data` is kept from call to call.
     fn overlay(&mut self, _data: &mut OverlayData) {}
 
-    /// The window is closed; nothing is called after this.
+    /// The window is closed, or could not be opened; nothing is called after this.
     fn closing(&mut self) {}
 }
 
@@ -108,7 +106,7 @@ pub struct Frame<'a> {
 }
 
 /// What the window shows. [`StageApp::tick`] may change the fields that say so.
-#[derive(Debug, Clone, PartialEq, Resource)]
+#[derive(Debug, Clone, PartialEq, Default, Resource)]
 pub struct WindowState {
     /// May be changed.
     pub fullscreen: bool,
@@ -200,6 +198,9 @@ struct Inner {
     /// What [`StageApp::start`] was last called with.
     gpu: Option<Gpu>,
     pace: pace::Meter,
+    /// [`WindowState`] as of the last tick.
+    shows: WindowState,
+    overlay: overlay::Overlay,
     error: Option<WindowError>,
 }
 
@@ -209,6 +210,8 @@ impl Shared {
             stage,
             gpu: None,
             pace: pace::Meter::default(),
+            shows: WindowState::default(),
+            overlay: overlay::Overlay::default(),
             error: None,
         };
         Self {

@@ -2,7 +2,7 @@
 //!
 //! Lives on the generating thread and on the workers of its pool. Activations never leave the kernels' layout; memory is
 //! allocated when a latent of a new size comes and reused from picture to picture; what depends on the conditioning
-//! alone (modulation of each block at each step, keys and values of the context) is computed when it changes.
+//! alone (the sum of genre, mood and time at each step, keys and values of the context) is computed when it changes.
 
 mod condition;
 mod decoder;
@@ -178,7 +178,7 @@ impl Embedded {
         let canvas = self.canvas.insert(canvas);
         canvas.latent.fill_from(&latent.values);
         for step in 0..steps {
-            denoiser.step(pool, &mut canvas.latent, &mut canvas.denoiser, &self.condition, step, 1.0 / steps as f32);
+            denoiser.step(pool, &mut canvas.latent, &mut canvas.denoiser, &mut self.condition, step, 1.0 / steps as f32);
         }
         Ok(())
     }

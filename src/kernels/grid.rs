@@ -74,6 +74,10 @@ impl Grid {
     pub fn width(&self) -> usize {
         self.width
     }
+    /// Groups of [`LANES`] channels.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
     /// Floats from a row to the next.
     pub(super) fn row(&self) -> usize {
         (self.width + 2 * self.border) * self.lanes

@@ -12,7 +12,7 @@
 //! Each cell also flips the sign of what it takes in by a fixed code for each round. Without it a rhythm of a whole number
 //! of cycles a round brings each cell its old value again, and the picture stands still.
 
-use super::{Follow, Fresh, Mapping, Shape, frames_from, gauss::SETTLING_PASSES, mersenne, noise, standard::Frame, whiten::Whiten};
+use super::{Follow, Fresh, Mapping, Shape, frames, frames_from, mersenne, noise, standard::Frame, whiten::Whiten};
 use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS, Window};
 
 /// Seed of the cells' places: any but the paper's.
@@ -77,9 +77,23 @@ impl Default for Flow {
 impl Flow {
     fn size_for(&mut self, shape: Shape) {
         let slots = shape.samples_to_fill() * WINDOW_CHANNELS;
-        let cell = |place: u32| if (place as usize) < shape.len() { place } else { u32::MAX };
+        let cell = |place: u32| {
+            if (place as usize) < shape.len() {
+                place
+            } else {
+                u32::MAX
+            }
+        };
         self.places = mersenne::permutation(PLACES, slots).into_iter().map(cell).collect();
-        self.slots = vec![Slot { before: 0.0, now: 0.0, since: 0, pace: 1.0 }; slots];
+        self.slots = vec![
+            Slot {
+                before: 0.0,
+                now: 0.0,
+                since: 0,
+                pace: 1.0
+            };
+            slots
+        ];
         self.shape = Some(shape);
         self.follow = Follow::default();
     }
@@ -105,22 +119,26 @@ impl Flow {
             let due = |round: f64| ((round + offset) / rounds).floor();
             if every || due(round as f64 + 1.0) != due(round as f64) {
                 let now = white[index] as f32 * noise::sign(SIGNS, round << 32 | id);
-                *slot = Slot { before: slot.at(number), now, since: number, pace };
+                *slot = Slot {
+                    before: slot.at(number),
+                    now,
+                    since: number,
+                    pace,
+                };
             }
         }
     }
 
     fn refill(&mut self, window: &Window) {
-        self.whiten = Whiten::default();
-        for _ in 0..SETTLING_PASSES {
-            let mut white = Frame::default();
-            frames_from(window, 0).for_each(|(number, raw)| {
-                self.whiten.push(number, raw, &mut white);
-            });
-        }
+        self.whiten = Whiten::begin(window.first_sample, frames(window));
         for (id, slot) in self.slots.iter_mut().enumerate() {
             let now = noise::normal(BEFORE, id as u64) as f32;
-            *slot = Slot { before: now, now, since: window.first_sample, pace: 1.0 };
+            *slot = Slot {
+                before: now,
+                now,
+                since: window.first_sample,
+                pace: 1.0,
+            };
         }
         frames_from(window, 0).for_each(|(number, raw)| self.take_in(number, raw, true));
     }

@@ -5,11 +5,8 @@
 //! itself a hop later, so the pictures of a film have nothing in common. `memory_secs` keeps a part of the last latent
 //! (on the sphere, so it stays white and normal); 0 is the plain mapping.
 
-use super::{Follow, Fresh, Mapping, Shape, frames_from, mersenne, noise, standard::Frame, whiten::Whiten};
+use super::{Follow, Fresh, Mapping, Shape, frames, frames_from, mersenne, noise, standard::Frame, whiten::Whiten};
 use crate::signal::{HOPS_PER_SEC, WINDOW_CHANNELS, Window};
-
-/// Times that the first window is read to settle the running statistics before its frames are kept.
-pub(super) const SETTLING_PASSES: usize = 3;
 
 /// See the module.
 #[derive(Default)]
@@ -46,7 +43,10 @@ impl Gauss {
         self.whiten.push(number, raw, &mut white);
         self.white.copy_within(WINDOW_CHANNELS.., 0);
         let newest = self.white.len() - WINDOW_CHANNELS;
-        self.white[newest..].iter_mut().zip(white).for_each(|(kept, new)| *kept = new as f32);
+        self.white[newest..]
+            .iter_mut()
+            .zip(white)
+            .for_each(|(kept, new)| *kept = new as f32);
     }
 }
 
@@ -68,16 +68,19 @@ impl Mapping for Gauss {
         match self.follow.window(window) {
             Fresh::From(frame) => frames_from(window, frame).for_each(|(number, raw)| self.take_in(number, raw)),
             Fresh::Restart => {
-                self.whiten = Whiten::default();
-                for _ in 0..=SETTLING_PASSES {
-                    frames_from(window, 0).for_each(|(number, raw)| self.take_in(number, raw));
-                }
+                self.whiten = Whiten::begin(window.first_sample, frames(window));
+                frames_from(window, 0).for_each(|(number, raw)| self.take_in(number, raw));
                 self.last.clear();
             }
         }
 
         self.ranked.clear();
-        self.ranked.extend(self.white.iter().enumerate().map(|(slot, v)| u64::from(ordered(*v)) << 32 | slot as u64));
+        self.ranked.extend(
+            self.white
+                .iter()
+                .enumerate()
+                .map(|(slot, v)| u64::from(ordered(*v)) << 32 | slot as u64),
+        );
         self.ranked.sort_unstable();
         for (quantile, key) in self.quantiles.iter().zip(&self.ranked) {
             self.normal[(key & 0xffff_ffff) as usize] = *quantile;
@@ -89,7 +92,9 @@ impl Mapping for Gauss {
         if self.last.len() == out.len() && self.memory_secs > 0.0 {
             let kept = (-1.0 / (HOPS_PER_SEC as f32 * self.memory_secs)).exp();
             let new = (1.0 - kept * kept).sqrt();
-            out.iter_mut().zip(&self.last).for_each(|(cell, last)| *cell = new * *cell + kept * last);
+            out.iter_mut()
+                .zip(&self.last)
+                .for_each(|(cell, last)| *cell = new * *cell + kept * last);
             noise::to_unit_rms(out);
         }
         self.last.clear();

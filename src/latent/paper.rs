@@ -54,11 +54,14 @@ impl Mapping for Paper {
             self.faded = 0.0;
             return;
         }
-        self.drift.fill(window.first_sample as f64 / MAPPING_RATE_HZ as f64, out);
+        self.drift
+            .fill(window.first_sample as f64 / MAPPING_RATE_HZ as f64, out);
         self.faded = (self.faded + 1.0 / HOPS_PER_SEC as f32).min(1.0);
         if self.faded < 1.0 && self.last.len() == out.len() {
             let (of_last, of_drift) = noise::quarter_turn(self.faded);
-            out.iter_mut().zip(&self.last).for_each(|(cell, last)| *cell = of_drift * *cell + of_last * last);
+            out.iter_mut()
+                .zip(&self.last)
+                .for_each(|(cell, last)| *cell = of_drift * *cell + of_last * last);
         }
     }
 
@@ -77,7 +80,10 @@ fn newest(window: &Window, slots: usize, values: &mut Vec<f64>) {
         values.extend_from_slice(samples);
         return;
     }
-    let (sum, count) = samples.iter().filter(|v| v.abs() < HUGE).fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
+    let (sum, count) = samples
+        .iter()
+        .filter(|v| v.abs() < HUGE)
+        .fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
     let bridge = if count > 0 { sum / count as f64 } else { 0.0 };
     let bridged = |v: &f64| if v.abs() < HUGE { *v } else { bridge };
     if samples.is_empty() {
@@ -90,7 +96,9 @@ fn newest(window: &Window, slots: usize, values: &mut Vec<f64>) {
 /// (x - mean) / std in place, population deviation; false, and nothing done, if the values are all the same.
 fn z_score(values: &mut [f64]) -> bool {
     let count = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / count;
+    let rough = values.iter().sum::<f64>() / count;
+    // A plain sum of equal values is off by its rounding, and all of a flat window would then be that far from its mean.
+    let mean = rough + values.iter().map(|v| v - rough).sum::<f64>() / count;
     let deviation = (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count).sqrt();
     let largest = values.iter().fold(0.0f64, |largest, v| largest.max(v.abs()));
     if !(deviation > FLAT * largest && deviation > f64::MIN_POSITIVE) {

@@ -10,7 +10,7 @@ use std::f64::consts::TAU;
 use super::{
     Follow, Fresh, Mapping, Shape,
     bands::{BANDS, Band, Bands},
-    frames_from, noise,
+    frames, frames_from, noise,
 };
 use crate::signal::{MAPPING_RATE_HZ, Window};
 
@@ -24,7 +24,7 @@ const GROWTH: f64 = 0.5;
 /// Length of the drift beside a band at its usual level.
 const DRIFT: f64 = 0.8;
 /// Seconds over which lengths follow the levels.
-const FOLLOW_SECS: f64 = 0.15;
+const FOLLOW_SECS: f64 = 0.25;
 
 /// See the module.
 pub struct Spectral {
@@ -56,7 +56,11 @@ impl Spectral {
     fn step(&mut self, frames: usize, at_once: bool) {
         let secs = frames as f64 / MAPPING_RATE_HZ as f64;
         let bands = self.bands.read();
-        let near = if at_once { 1.0 } else { 1.0 - (-secs / FOLLOW_SECS).exp() };
+        let near = if at_once {
+            1.0
+        } else {
+            1.0 - (-secs / FOLLOW_SECS).exp()
+        };
         for plane in 0..PLANES {
             let Band { level, pace } = bands.get(plane).copied().unwrap_or(Band { level: 0.0, pace: 1.0 });
             let usual = if plane < BANDS { 1.0 } else { DRIFT };
@@ -96,17 +100,22 @@ impl Mapping for Spectral {
                 self.step(frames, false);
             }
             Fresh::Restart => {
-                self.bands = Bands::default();
+                self.bands = Bands::begin(frames(window));
                 // The drift is where signal time would have brought it, so that a late start is not the first picture again.
                 let secs = window.first_sample as f64 / MAPPING_RATE_HZ as f64;
                 self.angles = TURN_SECS.map(|turn_secs| TAU * (secs / turn_secs).fract());
-                let frames = frames_from(window, 0).map(|(_, raw)| self.bands.push(raw)).count();
-                self.step(frames, true);
+                self.step(frames(window).len(), true);
             }
         }
         out.fill(0.0);
-        for (weight, direction) in self.weights().into_iter().zip(self.directions.chunks_exact(self.cells.max(1))) {
-            out.iter_mut().zip(direction).for_each(|(cell, value)| *cell += weight * value);
+        for (weight, direction) in self
+            .weights()
+            .into_iter()
+            .zip(self.directions.chunks_exact(self.cells.max(1)))
+        {
+            out.iter_mut()
+                .zip(direction)
+                .for_each(|(cell, value)| *cell += weight * value);
         }
     }
 

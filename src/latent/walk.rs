@@ -4,7 +4,7 @@
 //! moment a key is reached picks the next one, so that a state that comes back leads to the same picture.
 //! Slerp of noises of the same length stays on their sphere: unit variance all the way.
 
-use super::{Follow, Fresh, Mapping, Shape, bands::Bands, frames_from, noise};
+use super::{Follow, Fresh, Mapping, Shape, bands::Bands, frames, frames_from, noise};
 use crate::signal::{MAPPING_RATE_HZ, Window};
 
 const KEYS: u64 = 0x3A1C_0000_0000_0001;
@@ -49,11 +49,18 @@ impl Walk {
     /// The key that the moment picks: never one of the two before, or the walk would stand or turn back.
     fn pick(&mut self) -> u64 {
         let code = self.bands.read().iter().fold(0, |code, band| {
-            let digit = if band.level > UP { 2 } else { u64::from(band.level > -UP) };
+            let digit = if band.level > UP {
+                2
+            } else {
+                u64::from(band.level > -UP)
+            };
             code * 3 + digit
         });
         let others = [self.keys.0, self.keys.1];
-        (0..).map(|variant| code * 3 + variant).find(|key| !others.contains(key)).unwrap_or(code)
+        (0..)
+            .map(|variant| code * 3 + variant)
+            .find(|key| !others.contains(key))
+            .unwrap_or(code)
     }
 
     fn start(&mut self, cells: usize) {
@@ -104,8 +111,7 @@ impl Mapping for Walk {
                 self.step(f64::from(frames) / MAPPING_RATE_HZ as f64);
             }
             _ => {
-                self.bands = Bands::default();
-                frames_from(window, 0).for_each(|(_, raw)| self.bands.push(raw));
+                self.bands = Bands::begin(frames(window));
                 self.start(out.len());
             }
         }
@@ -139,7 +145,9 @@ fn slerp(from: &[f32], to: &[f32], part: f32, out: &mut [f32]) {
     } else {
         (1.0 - part, part)
     };
-    out.iter_mut().zip(from.iter().zip(to)).for_each(|(cell, (a, b))| *cell = of_from * a + of_to * b);
+    out.iter_mut()
+        .zip(from.iter().zip(to))
+        .for_each(|(cell, (a, b))| *cell = of_from * a + of_to * b);
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The signal made white: each new frame becomes 32 values near N(0, 1), nearly free of past and neighbours.
 //!
-//! A diffusion model expects white Gaussian noise; a brain gives 1/f rhythms shared by all electrodes. Four running stages
+//! A diffusion model expects white Gaussian noise; a brain gives 1/f rhythms shared by all electrodes. Five running stages
 //! undo that, each slow (seconds) beside the signal, so that what is left is what was new in each sample:
-//! standardisation ([`super::standard`]), a linear predictor for each channel ([`predict`]), decorrelation of the channels
-//! by a Cholesky factor ([`decorrelate`]) and a running map of ranks to the normal distribution ([`ranks`]).
+//! standardisation ([`super::standard`]), decorrelation of the channels by a Cholesky factor ([`decorrelate`]), a linear
+//! predictor for each ([`predict`]), decorrelation of what that leaves, and a running map of ranks to the normal distribution
+//! ([`ranks`]). The channels come first: what they share has another spectrum than what is each one's own.
 //!
 //! Quiet channels are replaced by deterministic noise, so that flat input drifts on instead of freezing.
 
@@ -31,8 +32,9 @@ const STAND_IN: u64 = 0x5EED_0F0A_0011_7E00;
 #[derive(Default)]
 pub struct Whiten {
     standard: Standard,
+    shared: decorrelate::Decorrelate<1>,
     predictor: predict::Predictor,
-    channels: decorrelate::Decorrelate,
+    channels: decorrelate::Decorrelate<5>,
     ranks: ranks::Ranks,
     seen: u64,
     levelled: f64,
@@ -40,15 +42,37 @@ pub struct Whiten {
     calm: f64,
 }
 
+/// Times that the frames to begin with are read, each settling one stage more.
+const SETTLING_PASSES: usize = 3;
+
 impl Whiten {
+    /// Whitening settled on these frames, the first of this number.
+    pub fn begin(first: u64, frames: &[Frame]) -> Self {
+        let mut begun = Self {
+            standard: Standard::begin(frames),
+            ..Self::default()
+        };
+        let mut white = Frame::default();
+        for _ in 0..SETTLING_PASSES {
+            // Ranks of what the stages before gave while they were unsettled are no guide.
+            begun.ranks = ranks::Ranks::default();
+            for (number, raw) in (first..).zip(frames) {
+                begun.push(number, raw, &mut white);
+            }
+        }
+        begun
+    }
+
     /// Whitens the frame of this number into `white`. The answer is how lively the moment is: 1 is usual, more is a burst.
     pub fn push(&mut self, number: u64, raw: &Frame, white: &mut Frame) -> f64 {
-        let (mut z, mut novel) = (Frame::default(), Frame::default());
+        let (mut z, mut own, mut novel) = (Frame::default(), Frame::default(), Frame::default());
         self.standard.push(raw, &mut z);
-        self.predictor.push(&z, &mut novel);
+        self.shared.push(&z, &mut own);
+        self.predictor.push(&own, &mut novel);
         self.channels.push(&novel, white);
         self.seen += 1;
         if self.seen % UPDATE_FRAMES == 0 {
+            self.shared.solve();
             self.predictor.solve();
             self.channels.solve();
             self.ranks.solve();
@@ -64,7 +88,9 @@ impl Whiten {
             } else {
                 0.0
             };
-            *value = self.ranks.normal_from(f64::from(of_signal) * *value * gain + f64::from(of_noise) * stand_in);
+            *value = self
+                .ranks
+                .normal_from(f64::from(of_signal) * *value * gain + f64::from(of_noise) * stand_in);
         }
         let spoken = 1.0 - self.standard.quiet.iter().sum::<f64>() / WINDOW_CHANNELS as f64;
         spoken * (self.burst / self.calm.max(1e-120)).sqrt().clamp(0.0, 4.0)
@@ -110,13 +136,24 @@ mod tests {
         let moment = |power: i32| values().map(|v| v.powi(power)).sum::<f64>() / count;
         assert!(moment(1).abs() < 0.02, "mean {}", moment(1));
         assert!((moment(2) - 1.0).abs() < 0.05, "variance {}", moment(2));
-        assert!((moment(4) / moment(2).powi(2) - 3.0).abs() < 0.2, "kurtosis {}", moment(4));
+        assert!(
+            (moment(4) / moment(2).powi(2) - 3.0).abs() < 0.2,
+            "kurtosis {}",
+            moment(4)
+        );
         for lag in [1, 5, 17] {
             let pairs = kept.iter().zip(&kept[lag..]);
-            let r = pairs.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>()).sum::<f64>() / count;
+            let r = pairs
+                .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>())
+                .sum::<f64>()
+                / count;
             assert!(r.abs() < 0.05, "autocorrelation {r} at {lag}");
         }
-        let neighbours = kept.iter().map(|f| f.windows(2).map(|w| w[0] * w[1]).sum::<f64>()).sum::<f64>() / count;
+        let neighbours = kept
+            .iter()
+            .map(|f| f.windows(2).map(|w| w[0] * w[1]).sum::<f64>())
+            .sum::<f64>()
+            / count;
         assert!(neighbours.abs() < 0.08, "neighbours {neighbours}");
     }
 
@@ -125,7 +162,11 @@ mod tests {
         let (mut whiten, mut slow, mut white) = (Whiten::default(), [0.0; 3], Frame::default());
         let mut lively = [0.0; 3];
         for number in 0..9_000 {
-            let gain = if (7_950..8_000).contains(&number) { 4.0 } else { f64::from(u8::from(number < 8_500)) };
+            let gain = if (7_950..8_000).contains(&number) {
+                4.0
+            } else {
+                f64::from(u8::from(number < 8_500))
+            };
             let raw = coloured(number, &mut slow).map(|v| v * gain);
             let felt = whiten.push(number, &raw, &mut white);
             match number {
@@ -135,7 +176,13 @@ mod tests {
                 _ => {}
             }
         }
-        assert!((0.5..1.5).contains(&lively[0]) && lively[1] > 2.0 && lively[2] < 0.05, "{lively:?}");
-        assert!(white.iter().any(|v| v.abs() > 0.3), "silence must not freeze: {white:?}");
+        assert!(
+            (0.5..1.5).contains(&lively[0]) && lively[1] > 2.0 && lively[2] < 0.05,
+            "{lively:?}"
+        );
+        assert!(
+            white.iter().any(|v| v.abs() > 0.3),
+            "silence must not freeze: {white:?}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bevy 0.19 runs a schedule per camera (`bevy_core_pipeline::schedule::camera_driver`). A camera with this one draws no
 //! meshes, so the usual clear, main pass, tonemapping and blit are not there at all; `prepare_windows` still fetches the
-//! surface's texture for it and `render_system` presents it, because [`draw_stage`] takes the output attachment.
+//! surface's texture for it and `render_system` presents it, because [`draw`] takes the output attachment.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,79 +11,47 @@ use std::{
 
 use bevy::{
     app::App,
-    camera::{CameraOutputMode, ClearColorConfig, RenderTarget},
-    core_pipeline::upscaling::upscaling,
-    ecs::schedule::{ScheduleBuildSettings, ScheduleLabel},
+    ecs::schedule::ScheduleLabel,
     prelude::*,
     render::{
-        Extract, ExtractSchedule, RenderApp,
+        RenderApp,
         camera::CameraRenderGraph,
-        render_resource::BlendState,
         renderer::{RenderAdapterInfo, RenderDevice, RenderQueue, ViewQuery},
         view::{Msaa, ViewTarget},
     },
-    window::WindowRef,
-};
-use bevy_egui::{
-    PrimaryEguiContext,
-    render::{egui_pass, prepare_egui_pass},
 };
 
-use super::{Frame, Gpu, Inner, Shared, WindowError, WindowState};
+use super::{Frame, Gpu, Inner, Shared, WindowError};
 
 /// The schedule of the stage's camera.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct StageGraph;
-
-/// Whether there is anything of egui's to be blended over the stage.
-#[derive(Resource, Default)]
-struct Overlaid(bool);
 
 pub(super) fn add(app: &mut App, shared: Shared) -> Result<(), WindowError> {
     let Some(render_app) = app.get_sub_app_mut(RenderApp) else {
         return Err(WindowError::NoAdapter("bevy made no render world".into()));
     };
     let mut graph = Schedule::new(StageGraph);
-    graph.set_build_settings(ScheduleBuildSettings {
-        auto_insert_apply_deferred: false,
-        ..Default::default()
-    });
-    let overlay = (prepare_egui_pass, egui_pass, upscaling)
-        .chain()
-        .run_if(|overlaid: Res<Overlaid>| overlaid.0);
-    graph.add_systems((draw_stage, overlay).chain());
-    render_app
-        .insert_resource(shared)
-        .init_resource::<Overlaid>()
-        .add_systems(ExtractSchedule, extract_overlaid)
-        .add_schedule(graph);
+    graph.add_systems(draw);
+    render_app.insert_resource(shared).add_schedule(graph);
     Ok(())
 }
 
-/// A camera that shows the stage in `window`. Its own texture is transparent, holds egui's shapes only, and is blended
-/// over what the stage drew.
-pub(super) fn camera(window: Entity) -> impl Bundle {
+/// A camera that shows the stage in the window that it is given to.
+pub(super) fn camera() -> impl Bundle {
     (
         Camera {
-            clear_color: ClearColorConfig::Custom(Color::NONE),
-            output_mode: CameraOutputMode::Write {
-                blend_state: Some(BlendState::PREMULTIPLIED_ALPHA_BLENDING),
-                clear_color: ClearColorConfig::None,
-            },
+            clear_color: ClearColorConfig::None,
             ..Default::default()
         },
-        RenderTarget::Window(WindowRef::Entity(window)),
+        // Bevy sizes only cameras that have a projection.
+        Projection::Orthographic(OrthographicProjection::default_2d()),
         CameraRenderGraph::new(StageGraph),
         Msaa::Off,
-        PrimaryEguiContext,
     )
 }
 
-fn extract_overlaid(state: Extract<Option<Res<WindowState>>>, mut overlaid: ResMut<Overlaid>) {
-    overlaid.0 = state.as_ref().is_some_and(|state| state.overlay || state.help);
-}
-
-fn draw_stage(
+fn draw(
     view: ViewQuery<&ViewTarget>,
     device: Res<RenderDevice>,
     queue: Res<RenderQueue>,
@@ -103,27 +71,23 @@ fn draw_stage(
     let size_px = [extent.width, extent.height];
 
     let mut inner = shared.lock();
-    let Inner { stage, gpu, pace, .. } = &mut *inner;
-    let known = gpu
-        .as_ref()
-        .is_some_and(|gpu| gpu.device == *device.wgpu_device() && gpu.format == format);
-    if !known {
-        let new = Gpu {
+    let is_known = |gpu: &Gpu| gpu.device == *device.wgpu_device() && gpu.format == format;
+    if !inner.gpu.as_ref().is_some_and(is_known) {
+        let gpu = Gpu {
             device: device.wgpu_device().clone(),
             queue: queue.0.as_ref().clone().into_inner(),
             format,
             size_px,
             adapter: adapter.0.clone().into_inner(),
         };
-        if let Err(error) = stage.start(&new) {
+        if let Err(error) = inner.start(gpu) {
             drop(inner);
             return shared.fail(WindowError::Stage(error));
         }
-        *gpu = Some(new);
     }
 
     let now = Instant::now();
-    let (number, delta_secs) = pace.frame(now);
+    let (number, delta_secs) = inner.pace.frame(now);
     let frame = Frame {
         target,
         size_px,
@@ -132,7 +96,21 @@ fn draw_stage(
         number,
     };
     // What is wrong with one frame must not end the show: the next is drawn all the same.
-    if catch_unwind(AssertUnwindSafe(|| stage.frame(&frame))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| inner.draw(&frame))).is_err() {
         tracing::error!(frame = number, "the stage panicked while it drew a frame");
+    }
+}
+
+impl Inner {
+    fn start(&mut self, gpu: Gpu) -> anyhow::Result<()> {
+        self.stage.start(&gpu)?;
+        self.overlay.start(&gpu);
+        self.gpu = Some(gpu);
+        Ok(())
+    }
+
+    fn draw(&mut self, frame: &Frame<'_>) {
+        self.stage.frame(frame);
+        self.overlay.draw(frame, &self.shows, &mut *self.stage);
     }
 }

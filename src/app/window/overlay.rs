@@ -1,8 +1,10 @@
 //! What the artist sees over the stage: the signal, the latent, rates, latencies, messages; or the page of keys.
 //!
 //! Painted with egui's painter at places that [`layout`] computes from the window's size alone: big type, light on dark,
-//! to be read from two metres in a dark room. Main thread, once a displayed frame while it is up. Nothing can be clicked.
+//! to be read from two metres in a dark room. Nothing can be clicked, so egui gets no input. Runs within the drawing of a
+//! displayed frame, while it is up.
 
+mod gpu;
 mod help;
 mod ink;
 mod latent;
@@ -10,10 +12,11 @@ mod layout;
 mod panels;
 pub mod scope;
 
-use bevy::prelude::*;
-use bevy_egui::{EguiContext, EguiPrimaryContextPass, PrimaryEguiContext, egui};
+use std::time::{Duration, Instant};
 
-use super::{KeyHelp, Pace, Shared, WINDOW_KEYS, WindowState};
+use nannou::prelude::egui;
+
+use super::{Frame, Gpu, KeyHelp, Pace, StageApp, WINDOW_KEYS, WindowState};
 use crate::{diffusion::Timing, latent::Latent};
 use layout::Layout;
 use scope::Scope;
@@ -82,66 +85,128 @@ impl Health {
     }
 }
 
+/// A software renderer gets new shapes this often only; they are drawn with every frame all the same.
+const SOFTWARE_REFRESH: Duration = Duration::from_millis(100);
+
 /// The overlay with what it keeps between frames.
-#[derive(Resource, Default)]
-struct Overlay {
-    data: OverlayData,
-    keys: Option<Vec<KeyHelp>>,
-    gains: scope::Gains,
-    latent: latent::Picture,
-    fonts_set: bool,
+#[derive(Default)]
+pub(super) struct Overlay {
+    renderer: Option<gpu::Renderer>,
+    refresh: Duration,
+    refreshed: Option<(Instant, Page, [u32; 2])>,
+    page: Painted,
 }
 
-pub(super) fn add(app: &mut App) {
-    app.init_resource::<Overlay>().add_systems(EguiPrimaryContextPass, show);
-}
-
-fn show(
-    mut contexts: Query<&mut EguiContext, With<PrimaryEguiContext>>,
-    mut overlay: ResMut<Overlay>,
-    state: Res<WindowState>,
-    shared: Res<Shared>,
-) {
-    let Ok(mut context) = contexts.single_mut() else {
-        return;
-    };
-    let context = context.get_mut();
-    let overlay = &mut *overlay;
-    if !overlay.fonts_set {
-        context.set_fonts(ink::fonts());
-        overlay.fonts_set = true;
-        // They take effect with the next frame.
-        return;
-    }
-    if state.help {
-        let keys = overlay.keys.get_or_insert_with(|| {
-            let own = WINDOW_KEYS.iter().map(|(key, what)| KeyHelp::new(*key, *what));
-            shared.lock().stage.keys().into_iter().chain(own).collect()
-        });
-        help::paint(&painter(context), keys);
-    } else if state.overlay {
-        shared.lock().stage.overlay(&mut overlay.data);
-        overlay.paint(&painter(context), state.pace);
-    }
-    if !state.help {
-        // Asked for anew each time, for they may change.
-        overlay.keys = None;
-    }
-}
-
-fn painter(context: &egui::Context) -> egui::Painter {
-    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("overlay"));
-    context.layer_painter(layer)
+/// What there is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    Signal,
+    Keys,
 }
 
 impl Overlay {
-    fn paint(&mut self, painter: &egui::Painter, pace: Pace) {
-        let layout = Layout::of(painter.clip_rect().size());
-        panels::head(painter, &layout, &self.data);
-        scope::paint(painter, &layout, &self.data.scope, &mut self.gains);
-        self.latent.paint(painter, &layout, &self.data);
-        panels::numbers(painter, &layout, &self.data, pace);
-        panels::messages(painter, &layout, &self.data.messages);
+    /// A new graphics device: textures are made and sent anew.
+    pub fn start(&mut self, gpu: &Gpu) {
+        let data = std::mem::take(&mut self.page.data);
+        *self = Self {
+            renderer: Some(gpu::Renderer::new(gpu)),
+            refresh: if gpu.is_software() {
+                SOFTWARE_REFRESH
+            } else {
+                Duration::ZERO
+            },
+            refreshed: None,
+            page: Painted {
+                data,
+                ..Default::default()
+            },
+        };
+    }
+
+    /// Draws over `frame` what `state` says is to be seen.
+    pub fn draw(&mut self, frame: &Frame<'_>, state: &WindowState, stage: &mut dyn StageApp) {
+        let page = match state {
+            WindowState { help: true, .. } => Page::Keys,
+            WindowState { overlay: true, .. } => Page::Signal,
+            _ => {
+                self.refreshed = None;
+                return;
+            }
+        };
+        let Some(renderer) = &mut self.renderer else {
+            return;
+        };
+        let is_fresh = self.refreshed.is_some_and(|(at, of, size_px)| {
+            frame.now.duration_since(at) < self.refresh && of == page && size_px == frame.size_px
+        });
+        if !is_fresh {
+            match page {
+                Page::Signal => {
+                    stage.overlay(&mut self.page.data);
+                    renderer.take(self.page.signal(frame.size_px, state.pace));
+                }
+                Page::Keys => {
+                    let own = WINDOW_KEYS.iter().map(|(key, what)| KeyHelp::new(*key, *what));
+                    let keys: Vec<_> = stage.keys().into_iter().chain(own).collect();
+                    renderer.take(self.page.keys(frame.size_px, &keys));
+                }
+            }
+            self.refreshed = Some((frame.now, page, frame.size_px));
+        }
+        renderer.draw(frame);
+    }
+}
+
+/// The shapes of a page, and what egui keeps to make them. A point of egui's is a pixel.
+struct Painted {
+    context: egui::Context,
+    data: OverlayData,
+    scope: scope::View,
+    latent: latent::Picture,
+}
+
+impl Default for Painted {
+    fn default() -> Self {
+        let context = egui::Context::default();
+        context.set_fonts(ink::fonts());
+        Self {
+            context,
+            data: OverlayData::default(),
+            scope: scope::View::default(),
+            latent: latent::Picture::default(),
+        }
+    }
+}
+
+impl Painted {
+    fn signal(&mut self, size_px: [u32; 2], pace: Pace) -> gpu::Shapes {
+        let (data, scope, latent) = (&self.data, &mut self.scope, &mut self.latent);
+        shapes(&self.context, size_px, |painter| {
+            let layout = Layout::of(painter.clip_rect().size());
+            panels::head(painter, &layout, data);
+            scope.paint(painter, &layout, &data.scope);
+            latent.paint(painter, &layout, data);
+            panels::numbers(painter, &layout, data, pace);
+            panels::messages(painter, &layout, &data.messages);
+        })
+    }
+
+    fn keys(&mut self, size_px: [u32; 2], keys: &[KeyHelp]) -> gpu::Shapes {
+        shapes(&self.context, size_px, |painter| help::paint(painter, keys))
+    }
+}
+
+fn shapes(context: &egui::Context, size_px: [u32; 2], mut paint: impl FnMut(&egui::Painter)) -> gpu::Shapes {
+    let size = egui::vec2(size_px[0] as f32, size_px[1] as f32);
+    let input = egui::RawInput {
+        screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
+        ..Default::default()
+    };
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("overlay"));
+    let output = context.run_ui(input, |_| paint(&context.layer_painter(layer)));
+    gpu::Shapes {
+        primitives: context.tessellate(output.shapes, output.pixels_per_point),
+        textures: output.textures_delta,
     }
 }
 
@@ -188,52 +253,68 @@ mod tests {
         }
     }
 
-    /// Everything painted in two frames of this size, in egui's points.
-    fn painted(data: OverlayData, size: egui::Vec2) -> Vec<egui::Rect> {
-        let context = egui::Context::default();
-        context.set_fonts(ink::fonts());
-        let mut overlay = Overlay {
+    /// The bounds of everything that is drawn in a window of this size.
+    fn drawn(data: OverlayData, size_px: [u32; 2]) -> Vec<egui::Rect> {
+        let mut painted = Painted {
             data,
             ..Default::default()
         };
-        let mut shapes = Vec::new();
-        for _ in 0..2 {
-            let input = egui::RawInput {
-                screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
-                ..Default::default()
+        let mut bounds = Vec::new();
+        for clipped in painted.signal(size_px, Pace::default()).primitives {
+            let egui::epaint::Primitive::Mesh(mesh) = clipped.primitive else {
+                panic!("only meshes are drawn");
             };
-            let output = context.run_ui(input, |_| overlay.paint(&painter(&context), Pace::default()));
-            shapes = output.shapes;
+            for triangle in mesh.indices.chunks(3) {
+                let corners = triangle.iter().map(|index| mesh.vertices[*index as usize].pos);
+                bounds.push(corners.fold(egui::Rect::NOTHING, |rect, corner| {
+                    assert!(!corner.any_nan());
+                    rect | egui::Rect::from_min_max(corner, corner)
+                }));
+            }
         }
-        shapes
-            .iter()
-            .map(|clipped| clipped.shape.visual_bounding_rect().intersect(clipped.clip_rect))
-            .collect()
+        bounds
     }
 
     #[test]
-    fn nothing_is_painted_outside_a_window_of_any_shape() {
-        for size in [(1280.0, 720.0), (320.0, 200.0), (1080.0, 1920.0), (3840.0, 1080.0)] {
-            let size = egui::vec2(size.0, size.1);
-            let rects = painted(data(), size);
-            assert!(rects.len() > 40, "{size:?}: {}", rects.len());
-            let window = egui::Rect::from_min_size(egui::Pos2::ZERO, size).expand(1.0);
-            for rect in rects {
-                assert!(window.contains_rect(rect), "{size:?}: {rect:?}");
+    fn nothing_is_drawn_outside_a_window_of_any_shape() {
+        for size_px in [[1280, 720], [320, 200], [1080, 1920], [3840, 1080]] {
+            let drawn = drawn(data(), size_px);
+            let window = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(size_px[0] as f32, size_px[1] as f32));
+            for rect in drawn {
+                assert!(window.expand(1.0).contains_rect(rect), "{size_px:?}: {rect:?}");
             }
         }
     }
 
     #[test]
-    fn nothing_known_yet_is_painted_without_a_number_that_is_none() {
-        let rects = painted(OverlayData::default(), egui::vec2(800.0, 600.0));
-        assert!(!rects.is_empty());
+    fn a_software_renderer_is_given_few_triangles() {
+        let triangles = drawn(data(), [1280, 720]).len();
+        assert!((500..4000).contains(&triangles), "{triangles}");
+    }
+
+    #[test]
+    fn nothing_known_and_broken_numbers_are_drawn_too() {
+        assert!(drawn(OverlayData::default(), [800, 600]).len() > 100);
         let mut odd = data();
         odd.latency_ms = f32::NAN;
         odd.scope.traces[3].samples = vec![f32::NAN; 7];
         odd.scope.traces[4].samples.clear();
-        for rect in painted(odd, egui::vec2(800.0, 600.0)) {
-            assert!(!rect.any_nan(), "{rect:?}");
-        }
+        assert!(drawn(odd, [800, 600]).len() > 100);
+    }
+
+    #[test]
+    fn the_page_of_keys_shows_every_key() {
+        let keys: Vec<_> = (0..30).map(|i| KeyHelp::new(format!("{i}"), "x".repeat(i))).collect();
+        let shapes = |keys: &[KeyHelp]| {
+            let mut count = 0;
+            for clipped in Painted::default().keys([1280, 720], keys).primitives {
+                if let egui::epaint::Primitive::Mesh(mesh) = clipped.primitive {
+                    count += mesh.indices.len();
+                }
+            }
+            count
+        };
+        let counts: Vec<_> = (0..=30).map(|n| shapes(&keys[..n])).collect();
+        assert!(counts.windows(2).all(|pair| pair[0] < pair[1]), "{counts:?}");
     }
 }

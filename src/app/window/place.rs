@@ -11,7 +11,6 @@ use bevy::{
     render::renderer::RenderAdapterInfo,
     window::{
         CursorMoved, CursorOptions, Monitor, MonitorSelection, PresentMode, PrimaryWindow, WindowMode, WindowPosition,
-        WindowResolution,
     },
     winit::{UpdateMode, WinitSettings},
 };
@@ -28,9 +27,12 @@ const CURSOR_IDLE: Duration = Duration::from_secs(2);
 #[derive(Resource)]
 struct Options(WindowOptions);
 
-/// The display that was chosen, if it was.
 #[derive(Resource)]
-struct Chosen(Option<Entity>);
+struct Spawned {
+    window: Entity,
+    /// The display that was asked for, if one was.
+    chosen: Option<Entity>,
+}
 
 #[derive(Resource)]
 struct CursorLastMoved(Instant);
@@ -40,19 +42,18 @@ pub(super) fn add(app: &mut App, shared: Shared, options: WindowOptions) {
         .insert_resource(WindowState {
             fullscreen: options.fullscreen,
             overlay: options.overlay,
-            help: false,
             title: options.title.clone(),
-            quit: false,
-            pace: Default::default(),
+            ..Default::default()
         })
         .insert_resource(Options(options))
         .insert_resource(CursorLastMoved(Instant::now()))
-        .add_systems(Startup, spawn)
+        .add_systems(Startup, (spawn, put_on_display).chain())
         .add_systems(Update, (read_keys, tick, place, hide_cursor, quit).chain());
 }
 
 fn spawn(
     mut commands: Commands,
+    nannou: nannou::App,
     options: Res<Options>,
     monitors: Query<(Entity, &Monitor)>,
     adapter: Res<RenderAdapterInfo>,
@@ -92,23 +93,31 @@ fn spawn(
         unfocused_mode: mode,
     };
 
-    let window = Window {
-        title: options.title.clone(),
-        name: Some("wavedream".into()),
-        resolution: WindowResolution::new(options.size[0], options.size[1]),
+    let camera = commands.spawn(graph::camera()).id();
+    let window = nannou
+        .new_window::<()>()
+        .primary()
+        .title(&options.title)
+        .size(options.size[0], options.size[1])
         // Bevy falls back to plain Fifo, which every adapter has, where this is not to be had.
-        present_mode: PresentMode::AutoVsync,
-        // There is no current display before there is a window.
-        mode: window_mode(options.fullscreen, chosen, MonitorSelection::Primary),
-        position: match chosen {
-            Some(display) => WindowPosition::Centered(MonitorSelection::Entity(display)),
-            None => WindowPosition::Automatic,
-        },
-        ..Default::default()
+        .present_mode(PresentMode::AutoVsync)
+        .camera(camera)
+        .build();
+    commands.insert_resource(Spawned { window, chosen });
+}
+
+/// What nannou's builder cannot say, before the window system hears of the window: its `fullscreen()` and `monitor()`
+/// only move it.
+fn put_on_display(spawned: Res<Spawned>, options: Res<Options>, mut windows: Query<&mut Window>) {
+    let Ok(mut window) = windows.get_mut(spawned.window) else {
+        return;
     };
-    let window = commands.spawn((window, CursorOptions::default(), PrimaryWindow)).id();
-    commands.spawn(graph::camera(window));
-    commands.insert_resource(Chosen(chosen));
+    window.name = Some("wavedream".into());
+    // There is no current display before there is a window.
+    window.mode = window_mode(options.0.fullscreen, spawned.chosen, MonitorSelection::Primary);
+    if let Some(display) = spawned.chosen {
+        window.position = WindowPosition::Centered(MonitorSelection::Entity(display));
+    }
 }
 
 fn window_mode(fullscreen: bool, chosen: Option<Entity>, otherwise: MonitorSelection) -> WindowMode {
@@ -170,16 +179,17 @@ fn tick(mut state: ResMut<WindowState>, shared: Res<Shared>) {
     let mut inner = shared.lock();
     state.pace = inner.pace.pace();
     inner.stage.tick(&mut state);
+    inner.shows.clone_from(&state);
 }
 
-fn place(state: Res<WindowState>, chosen: Option<Res<Chosen>>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
-    let (Ok(mut window), Some(chosen)) = (windows.single_mut(), chosen) else {
+fn place(state: Res<WindowState>, spawned: Res<Spawned>, mut windows: Query<&mut Window>) {
+    let Ok(mut window) = windows.get_mut(spawned.window) else {
         return;
     };
     // Written only on a change: bevy asks the window system for whatever was touched.
     let is_fullscreen = window.mode != WindowMode::Windowed;
     if is_fullscreen != state.fullscreen {
-        window.mode = window_mode(state.fullscreen, chosen.0, MonitorSelection::Current);
+        window.mode = window_mode(state.fullscreen, spawned.chosen, MonitorSelection::Current);
     }
     if window.title != state.title {
         window.title.clone_from(&state.title);
@@ -217,11 +227,7 @@ mod tests {
     fn state() -> WindowState {
         WindowState {
             fullscreen: true,
-            overlay: false,
-            help: false,
-            title: String::new(),
-            quit: false,
-            pace: Default::default(),
+            ..Default::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! What steers a picture, brought into the form that the denoiser's layers take: computed when it changes, kept until
 //! then.
 
-use super::names::{BLOCKS, CONDITION, CONTEXT, LEVELS, TIME};
+use super::names::{BLOCKS, CONDITION, CONTEXT, LEVELS, TIME, WHOLE};
 use crate::{
     diffusion::{Conditioning, weights::Weights},
     kernels::{Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target},
@@ -14,6 +14,7 @@ pub(super) struct Condition {
     genre: Linear,
     mood: Linear,
     time: Linear,
+    whole: Linear,
     cond: Linear,
     films: Vec<Linear>,
     /// Bias of the convolution that each block's modulation follows.
@@ -26,8 +27,10 @@ pub(super) struct Condition {
     scene: usize,
     /// What the two below were computed from.
     prepared: Option<(Conditioning, usize)>,
-    /// For each step, for each of [`BLOCKS`], the factors and terms after its first convolution.
-    pub modulation: Vec<Vec<Affine>>,
+    /// For each step what genre, mood and time add up to.
+    sums: Vec<Vec<f32>>,
+    /// For each of [`BLOCKS`], the factors and terms after its first convolution, as last modulated.
+    pub modulation: Vec<Affine>,
     /// Keys and values of the context tokens, a pixel a token.
     pub context: Grid,
 }
@@ -77,6 +80,7 @@ impl Condition {
             genre: linear("genre", CONDITION),
             mood: linear("mood", CONDITION),
             time: linear("time", CONDITION),
+            whole: linear("whole", CONDITION),
             cond: linear("cond", CONDITION),
             films: BLOCKS.iter().map(|(name, c)| linear(&format!("{name}.film"), 2 * c)).collect(),
             biases: BLOCKS.iter().map(|(name, _)| weights.get(&format!("denoiser.{name}.conv1.bias")).to_vec()).collect(),
@@ -87,14 +91,18 @@ impl Condition {
             genres,
             scene,
             prepared: None,
-            modulation: Vec::new(),
+            sums: Vec::new(),
+            modulation: BLOCKS
+                .iter()
+                .map(|(name, _)| Affine::bias(weights.get(&format!("denoiser.{name}.conv1.bias"))))
+                .collect(),
             context: Grid::borderless(2 * LEVELS[2], 1, 1),
         };
         condition.attend(pool, &Conditioning::default());
         condition
     }
 
-    /// Makes [`Condition::modulation`] and [`Condition::context`] those of this conditioning at so many steps.
+    /// Makes ready for [`Condition::modulate`] at so many steps, and [`Condition::context`] that of this conditioning.
     pub fn prepare(&mut self, pool: &Pool, with: &Conditioning, steps: usize) -> Result<(), String> {
         if !with.context.len().is_multiple_of(CONTEXT) || with.context.len() > MOST_TOKENS * CONTEXT {
             let found = with.context.len();
@@ -110,9 +118,7 @@ impl Condition {
         if known.is_none_or(|(known, _)| (&known.scene, &known.context) != (&with.scene, &with.context)) {
             self.attend(pool, with);
         }
-        for step in 0..steps {
-            self.modulate(with, step, step as f32 / steps as f32);
-        }
+        self.sums = (0..steps).map(|step| self.sum(with, step as f32 / steps as f32)).collect();
         match &mut self.prepared {
             Some((known, n)) => {
                 known.clone_from(with);
@@ -131,21 +137,25 @@ impl Condition {
         (0..self.genres).map(share).collect()
     }
 
-    fn modulate(&mut self, with: &Conditioning, step: usize, time: f32) {
+    fn sum(&self, with: &Conditioning, time: f32) -> Vec<f32> {
         let angles = |f: fn(f32) -> f32| (0..TIME / 2).map(move |k| f(time * std::f32::consts::PI * (1_u32 << k) as f32));
         let angles: Vec<f32> = angles(f32::cos).chain(angles(f32::sin)).collect();
         let mut sum = vec![0.0; CONDITION];
         self.genre.add_to(&self.genre_weights(with), &mut sum);
         self.mood.add_to(&[tame(with.vivid), tame(with.bright)], &mut sum);
         self.time.add_to(&angles, &mut sum);
+        sum
+    }
+
+    /// Makes [`Condition::modulation`] that of a step and of what is the same in the whole latent.
+    pub fn modulate(&mut self, step: usize, whole: &[f32; WHOLE]) {
+        let mut sum = self.sums[step].clone();
+        self.whole.add_to(whole, &mut sum);
         silu(&mut sum);
         let mut e = vec![0.0; CONDITION];
         self.cond.add_to(&sum, &mut e);
         silu(&mut e);
-        if self.modulation.len() <= step {
-            self.modulation.push(self.biases.iter().map(|bias| Affine::bias(bias)).collect());
-        }
-        for ((film, bias), affine) in self.films.iter().zip(&self.biases).zip(&mut self.modulation[step]) {
+        for ((film, bias), affine) in self.films.iter().zip(&self.biases).zip(&mut self.modulation) {
             let mut both = vec![0.0; film.bias.len()];
             film.add_to(&e, &mut both);
             let (scale, shift) = both.split_at(bias.len());

@@ -3,7 +3,7 @@
 use super::{
     Layer,
     condition::Condition,
-    names::{BLOCKS, HEADS, LEVELS, SEEN},
+    names::{BLOCKS, HEADS, LEVELS, PERIODS, SEEN, TALL, WHOLE},
 };
 use crate::{
     diffusion::weights::Weights,
@@ -43,18 +43,19 @@ struct AttentionLayers {
 
 /// Activations of the three levels.
 pub(super) struct Buffers {
-    along_x: Band,
-    along_y: Band,
+    /// Across and down, of the round blurs and of the tall ones.
+    blurs: [(Band, Band); 2],
     half_blurred: Grid,
-    /// Block 0: the blurs, width after width; block 1: the latent and the coordinates.
+    /// Block 0: the round blurs, width after width; block 1: the tall ones and the latent; block 2: where a cell is.
     seen: Grid,
     /// Each level's features and what lies between the two convolutions of a block.
     pub levels: [(Grid, Grid); 3],
     projected: Grid,
 }
 
-/// Channels 0..4 of block 1 hold the latent itself.
-const LATENT_AT: usize = 16;
+/// Channels of [`Buffers::seen`]: after the tall blurs comes the latent, then the coordinates, then the lattices.
+const LATENT_AT: usize = 16 + 4 * TALL.len();
+const PLACE_AT: usize = LATENT_AT + 4;
 
 impl Buffers {
     pub fn new(set: Instructions, height: usize, width: usize, sigmas: [f64; 4]) -> Self {
@@ -62,14 +63,20 @@ impl Buffers {
         let ys = (0..height * width).map(|i| (2 * (i / width) + 1) as f32 / height as f32 - 1.0);
         let aspect = width as f32 / height as f32;
         let xs = (0..height * width).map(|i| ((2 * (i % width) + 1) as f32 / width as f32 - 1.0) * aspect);
-        seen.fill_channels(LATENT_AT + 4, &ys.chain(xs).collect::<Vec<_>>());
+        seen.fill_channels(PLACE_AT, &ys.chain(xs).collect::<Vec<_>>());
+        seen.fill_channels(PLACE_AT + 2, &lattices(height, width));
+        // A band has four widths: the last one of the tall blurs is not used, the latent is written over it.
+        let [a, b, c] = TALL;
+        let (across, down) = ([a.0, b.0, c.0, c.0], [a.1, b.1, c.1, c.1]);
         let level = |i: usize| {
             let grid = Grid::new(LEVELS[i], height >> i, width >> i);
             (grid.clone(), grid)
         };
         Self {
-            along_x: blurs(set, width, sigmas),
-            along_y: blurs(set, height, sigmas),
+            blurs: [
+                (blurs(set, width, sigmas), blurs(set, height, sigmas)),
+                (blurs(set, width, across), blurs(set, height, down)),
+            ],
             half_blurred: Grid::borderless(16, height, width),
             seen,
             levels: [level(0), level(1), level(2)],
@@ -79,10 +86,48 @@ impl Buffers {
 
     /// Blurs the latent into the first channels of what the denoiser sees, width after width.
     pub fn blur(&mut self, pool: &Pool, latent: &Grid) -> &Grid {
-        self.along_x.along_rows_of_four(pool, latent, &mut self.half_blurred);
-        self.along_y.along_columns(pool, &self.half_blurred, &mut self.seen);
+        for (block, (across, down)) in self.blurs.iter().enumerate() {
+            across.along_rows_of_four(pool, latent, &mut self.half_blurred);
+            down.along_columns(pool, &self.half_blurred, &mut self.seen, block);
+        }
         &self.seen
     }
+}
+
+/// network.py's `lattice`: of each period the sine and cosine down, then across, counted from the middle.
+fn lattices(height: usize, width: usize) -> Vec<f32> {
+    let cells = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+    let from_middle = |i: usize, n: usize| i as f32 - (n as f32 - 1.0) / 2.0;
+    let turns: [fn(f32) -> f32; 2] = [f32::sin, f32::cos];
+    PERIODS
+        .iter()
+        .map(|period| std::f32::consts::TAU / period)
+        .flat_map(|a| {
+            let down = turns.map(|f| cells.clone().map(|(y, _)| f(from_middle(y, height) * a)).collect::<Vec<_>>());
+            let across = turns.map(|f| cells.clone().map(|(_, x)| f(from_middle(x, width) * a)).collect::<Vec<_>>());
+            [down, across].concat().concat()
+        })
+        .collect()
+}
+
+/// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise.
+fn whole(x: &Grid) -> [f32; WHOLE] {
+    let (height, width) = (x.height(), x.width());
+    let ramp = |i: usize, n: usize| 2.0 * i as f32 / (n as f32 - 1.0) - 1.0;
+    let length = |n: usize| (0..n).map(|i| ramp(i, n).powi(2)).sum::<f32>().sqrt();
+    let (h, w) = (height as f32, width as f32);
+    std::array::from_fn(|i| {
+        let (channel, kind) = (i / 3, i % 3);
+        let line = |y: usize| (0..width).map(move |x_| (x_, x.get(channel, y, x_)));
+        match kind {
+            0 => (0..height).flat_map(line).map(|(_, v)| v).sum::<f32>() / (h * w).sqrt(),
+            1 => (0..height).flat_map(line).map(|(at, v)| v * ramp(at, width)).sum::<f32>() / (h.sqrt() * length(width)),
+            _ => {
+                let of_row = |y| line(y).map(|(_, v)| v).sum::<f32>() * ramp(y, height);
+                (0..height).map(of_row).sum::<f32>() / (w.sqrt() * length(height))
+            }
+        }
+    })
 }
 
 /// network.py's `blur_matrix` for four widths: mirrored at the border, each row of unit Euclidean length.
@@ -108,12 +153,12 @@ impl Denoiser {
         let name = |part: &str| format!("denoiser.{part}");
         // The blurs come first in the kernels' input and after the latent in the network's.
         let channel = |c: usize| match c {
-            0..16 => 4 + c,
-            16..20 => c - 16,
+            0..LATENT_AT => 4 + c,
+            LATENT_AT..PLACE_AT => c - LATENT_AT,
             _ => c,
         };
         let weight = weights.get("denoiser.conv_in.weight");
-        let shape = ConvShape { inputs: vec![16, SEEN - 16], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
+        let shape = ConvShape { inputs: vec![16, 16, SEEN - 32], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
         let conv_in = Layer {
             conv: Conv::new(set, shape, |o, t, c| weight[(o * SEEN + channel(c)) * 9 + t]),
             bias: Affine::bias(weights.get("denoiser.conv_in.bias")),
@@ -139,11 +184,12 @@ impl Denoiser {
     }
 
     /// `x += velocity(x, t) dt` for step `step` of those that `condition` was prepared for.
-    pub fn step(&mut self, pool: &Pool, x: &mut Grid, buffers: &mut Buffers, condition: &Condition, step: usize, dt: f32) {
+    pub fn step(&mut self, pool: &Pool, x: &mut Grid, buffers: &mut Buffers, condition: &mut Condition, step: usize, dt: f32) {
         buffers.blur(pool, x);
         let Buffers { seen, levels, projected, .. } = buffers;
         let [(a0, b0), (a1, b1), (a2, b2)] = levels;
-        let films = &condition.modulation[step];
+        condition.modulate(step, &whole(x));
+        let films = &condition.modulation;
         seen.fill_from_four(LATENT_AT, x);
         self.conv_in.conv.run(pool, seen, self.conv_in.finish(), Target::Grid(a0));
         self.blocks[0].run(pool, a0, b0, &films[0], Activation::None);

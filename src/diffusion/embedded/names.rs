@@ -15,8 +15,14 @@ pub(super) const DECODER: [usize; 2] = [64, 32];
 pub(super) const ENCODER: [usize; 2] = [64, 96];
 /// Cosines and sines of the time.
 pub(super) const TIME: usize = 16;
-/// Channels of the denoiser's input: the latent, four blurs of it, two coordinates.
-pub(super) const SEEN: usize = 5 * LATENT + 2;
+/// Blurs of the latent that are taller than wide: cells across and down.
+pub(super) const TALL: [(f64, f64); 3] = [(1.0, 4.0), (2.0, 4.0), (4.0, 8.0)];
+/// Cells from point to point of the lattices that the denoiser sees.
+pub(super) const PERIODS: [f32; 3] = [5.0, 8.0, 16.0];
+/// Channels of the denoiser's input: the latent, four round and three tall blurs of it, two coordinates, lattices.
+pub(super) const SEEN: usize = LATENT * (1 + 4 + TALL.len()) + 2 + 4 * PERIODS.len();
+/// Of each channel of the latent its mean and its moments across and down.
+pub(super) const WHOLE: usize = 3 * LATENT;
 
 /// The blocks that the condition modulates, with their channels, in the order in which they run.
 pub(super) const BLOCKS: [(&str, usize); 6] = [
@@ -125,6 +131,7 @@ fn tensors(genres: usize, scene: usize) -> Vec<(String, Vec<usize>)> {
     let mut all = vec![
         ("denoiser.genre.weight".to_owned(), vec![CONDITION, genres]),
         ("denoiser.mood.weight".to_owned(), vec![CONDITION, 2]),
+        ("denoiser.whole.weight".to_owned(), vec![CONDITION, WHOLE]),
         ("denoiser.null".to_owned(), vec![1, 1, CONTEXT]),
         ("denoiser.scene_name".to_owned(), vec![scene, CONTEXT]),
         ("denoiser.scene_value".to_owned(), vec![scene, CONTEXT]),
@@ -148,7 +155,7 @@ fn tensors(genres: usize, scene: usize) -> Vec<(String, Vec<usize>)> {
 /// Operations of a picture: every layer at the places where it runs.
 pub(super) fn flops(shape: Shape, steps: usize, genres: usize) -> u64 {
     let cells = (shape.height * shape.width) as u64;
-    let mut denoiser = 2 * (CONDITION * (genres + 2)) as u64;
+    let mut denoiser = 2 * (CONDITION * (genres + 2 + WHOLE)) as u64;
     let mut decoder = 0;
     for layer in layers() {
         let side = layer.side.unwrap_or(1);

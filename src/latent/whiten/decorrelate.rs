@@ -8,26 +8,28 @@ use super::Frame;
 use crate::signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS};
 
 const MEMORY_SECS: f64 = 8.0;
-/// Share of the diagonal: bounds the gain for perfect copies at 1 / sqrt(0.05) = 4.5.
-const SHRINKAGE: f64 = 0.05;
-
-/// Running decorrelation of 32 channels.
-pub struct Decorrelate {
+/// Running decorrelation of 32 channels. `PERCENT` is the share of the diagonal, which bounds the gain for perfect copies:
+/// 1 / sqrt(0.05) = 4.5 at 5.
+pub struct Decorrelate<const PERCENT: u8> {
     covariance: [Frame; WINDOW_CHANNELS],
     /// Lower triangle; the diagonal holds 1 / L[i][i].
     factor: [Frame; WINDOW_CHANNELS],
     seen: u64,
 }
 
-impl Default for Decorrelate {
+impl<const PERCENT: u8> Default for Decorrelate<PERCENT> {
     fn default() -> Self {
         let mut factor = [Frame::default(); WINDOW_CHANNELS];
         (0..WINDOW_CHANNELS).for_each(|i| factor[i][i] = 1.0);
-        Self { covariance: [Frame::default(); WINDOW_CHANNELS], factor, seen: 0 }
+        Self {
+            covariance: [Frame::default(); WINDOW_CHANNELS],
+            factor,
+            seen: 0,
+        }
     }
 }
 
-impl Decorrelate {
+impl<const PERCENT: u8> Decorrelate<PERCENT> {
     pub fn push(&mut self, x: &Frame, y: &mut Frame) {
         self.seen += 1;
         let weight = (1.0 / self.seen as f64).max(1.0 / (MEMORY_SECS * MAPPING_RATE_HZ as f64));
@@ -51,7 +53,7 @@ impl Decorrelate {
                 self.factor[i][j] = if i == j {
                     1.0 / (self.covariance[i][i] + least - explained).max(least).sqrt()
                 } else {
-                    ((1.0 - SHRINKAGE) * self.covariance[i][j] - explained) * self.factor[j][j]
+                    ((1.0 - f64::from(PERCENT) / 100.0) * self.covariance[i][j] - explained) * self.factor[j][j]
                 };
             }
         }
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn mixed_channels_are_taken_apart() {
-        let (mut channels, mut y) = (Decorrelate::default(), Frame::default());
+        let (mut channels, mut y) = (Decorrelate::<5>::default(), Frame::default());
         let mut product = 0.0;
         for t in 0..10_000u64 {
             let shared = normal(1, t);
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn copies_and_silence_stay_bounded() {
-        let (mut channels, mut y) = (Decorrelate::default(), Frame::default());
+        let (mut channels, mut y) = (Decorrelate::<5>::default(), Frame::default());
         for t in 0..2_000u64 {
             channels.push(&[if t < 1_000 { normal(1, t) } else { 0.0 }; WINDOW_CHANNELS], &mut y);
             channels.solve();

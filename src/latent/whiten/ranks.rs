@@ -3,15 +3,16 @@
 //! A histogram of what all channels held over the last seconds gives each value's rank, and the normal quantile of that
 //! rank is the answer: bursts and clipped edges end as the tails of N(0, 1). Monotone and continuous; the map moves slowly.
 
-use super::Frame;
 use crate::{
     latent::noise,
     signal::{MAPPING_RATE_HZ, WINDOW_CHANNELS},
 };
 
-/// Bins over -EDGE..EDGE deviations; values beyond share the outermost ones.
+/// Bins over -EDGE..EDGE deviations, a 40th wide in the middle and half wide at the ends (spaced in asinh); values beyond
+/// share the outermost ones.
 const BINS: usize = 96;
-const EDGE: f64 = 6.0;
+const EDGE: f64 = 8.0;
+const BEND: f64 = 4.0;
 const MEMORY_SECS: f64 = 8.0;
 /// Values that a normal distribution is believed for before anything is seen: an eighth of a second of them.
 const BELIEF: f64 = 64.0 * WINDOW_CHANNELS as f64;
@@ -21,13 +22,21 @@ pub struct Ranks {
     /// Normal quantile at each edge of the bins.
     edges: [f64; BINS + 1],
     fresh: u64,
+    /// asinh at the outermost edge.
+    ends: f64,
 }
 
 impl Default for Ranks {
     fn default() -> Self {
-        let edge = |i: usize| (2.0 * i as f64 / BINS as f64 - 1.0) * EDGE;
-        let counts = std::array::from_fn(|i| BELIEF * (noise::normal_below(edge(i + 1)) - noise::normal_below(edge(i))));
-        let mut ranks = Self { counts, edges: std::array::from_fn(edge), fresh: 0 };
+        let edge = |i: usize| ((2.0 * i as f64 / BINS as f64 - 1.0) * (BEND * EDGE).asinh()).sinh() / BEND;
+        let counts =
+            std::array::from_fn(|i| BELIEF * (noise::normal_below(edge(i + 1)) - noise::normal_below(edge(i))));
+        let mut ranks = Self {
+            counts,
+            edges: std::array::from_fn(edge),
+            fresh: 0,
+            ends: (BEND * EDGE).asinh(),
+        };
         ranks.solve();
         ranks
     }
@@ -36,7 +45,8 @@ impl Default for Ranks {
 impl Ranks {
     /// The normal value of the same rank; the value is remembered.
     pub fn normal_from(&mut self, value: f64) -> f64 {
-        let place = ((value / EDGE + 1.0) * 0.5 * BINS as f64).clamp(0.0, BINS as f64 - 1e-9);
+        let bent = (BEND * value).asinh() / self.ends;
+        let place = ((bent + 1.0) * 0.5 * BINS as f64).clamp(0.0, BINS as f64 - 1e-9);
         let bin = place as usize;
         self.counts[bin] += 1.0;
         self.fresh += 1;
@@ -50,7 +60,13 @@ impl Ranks {
         // Half a count in each bin keeps the map strictly rising.
         let (mut below, all) = (0.0, total + 0.5 * BINS as f64);
         for i in 0..=BINS {
-            self.edges[i] = noise::normal_quantile(below / all, self.edges[i]);
+            // The outermost bins hold all that is beyond: their ends stand for the middle of it, not for the last of it.
+            let share = match i {
+                0 => 0.5 * (self.counts[0] + 0.5),
+                BINS => below - 0.5 * (self.counts[BINS - 1] + 0.5),
+                _ => below,
+            };
+            self.edges[i] = noise::normal_quantile(share / all, self.edges[i]);
             if i < BINS {
                 below += self.counts[i] + 0.5;
             }
@@ -63,7 +79,7 @@ impl Ranks {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Frame, *};
 
     #[test]
     fn heavy_tails_and_skew_come_out_normal() {
@@ -73,7 +89,7 @@ mod tests {
         for t in 0..4_000u64 {
             for (c, value) in frame.iter_mut().enumerate() {
                 let x = noise::normal(c as u64, t);
-                *value = ranks.normal_from(0.4 * x.powi(3) + 0.2 * x * x);
+                *value = ranks.normal_from(0.5 * (1.3 * x).sinh() + 0.2 * x * x);
             }
             if t % 17 == 0 {
                 ranks.solve();
@@ -83,7 +99,12 @@ mod tests {
             }
         }
         let moment = |power: i32| kept.iter().map(|v: &f64| v.powi(power)).sum::<f64>() / kept.len() as f64;
-        assert!(moment(1).abs() < 0.05 && (moment(2) - 1.0).abs() < 0.06, "{} {}", moment(1), moment(2));
+        assert!(
+            moment(1).abs() < 0.05 && (moment(2) - 1.0).abs() < 0.06,
+            "{} {}",
+            moment(1),
+            moment(2)
+        );
         assert!((moment(4) - 3.0).abs() < 0.3, "{}", moment(4));
     }
 }

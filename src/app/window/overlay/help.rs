@@ -1,6 +1,6 @@
 //! The page of keys.
 
-use bevy_egui::egui::{Align2, Painter, Rect, pos2};
+use nannou::prelude::egui::{Align2, Painter, Rect, pos2};
 
 use super::{KeyHelp, ink, layout::Layout};
 

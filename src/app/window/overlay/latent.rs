@@ -1,6 +1,6 @@
 //! The latent as a small picture: its channels as colours.
 
-use bevy_egui::egui::{Align2, Color32, ColorImage, Painter, Rect, TextureHandle, TextureOptions, pos2, vec2};
+use nannou::prelude::egui::{Align2, Color32, ColorImage, Painter, Rect, TextureHandle, TextureOptions, pos2, vec2};
 
 use super::{OverlayData, ink, layout::Layout};
 use crate::latent::Latent;

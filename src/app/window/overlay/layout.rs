@@ -1,6 +1,6 @@
 //! Where the parts of the overlay stand, from the window's size alone.
 
-use bevy_egui::egui::{Rect, Vec2, pos2, vec2};
+use nannou::prelude::egui::{Rect, Vec2, pos2, vec2};
 
 /// Places in egui's points. [`Layout::unit`] is the measure of everything: about the height of small type.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! The parts that are text: what plays, the numbers, the messages.
 
-use bevy_egui::egui::{Align2, Color32, Painter, Rect, pos2};
+use nannou::prelude::egui::{Align2, Color32, Painter, Rect, pos2};
 
 use super::{Message, OverlayData, Pace, ink, layout::Layout};
 
@@ -51,6 +51,7 @@ pub(super) fn numbers(painter: &Painter, layout: &Layout, data: &OverlayData, pa
     let unit = layout.unit;
     let inside = ink::panel(painter, layout.numbers, unit);
     let [width, height] = data.picture_px;
+    let [denoise, decode] = [data.timing.denoise_ms, data.timing.decode_ms].map(|ms| number(ms, 0));
     let rows = [
         (
             "pictures",
@@ -66,29 +67,30 @@ pub(super) fn numbers(painter: &Painter, layout: &Layout, data: &OverlayData, pa
         ),
         ("slowest frame", number(pace.slowest_ms, 0), "ms", ink::BRIGHT),
         ("latency", number(data.latency_ms, 0), "ms", ink::BRIGHT),
-        ("denoise", number(data.timing.denoise_ms, 0), "ms", ink::BRIGHT),
-        ("decode", number(data.timing.decode_ms, 0), "ms", ink::BRIGHT),
+        ("denoise + decode", format!("{denoise} + {decode}"), "ms", ink::BRIGHT),
         ("size", format!("{width} × {height}"), steps(data.steps), ink::BRIGHT),
     ];
     let row_height = inside.height() / rows.len() as f32;
     let size = (0.72 * row_height).min(1.9 * unit);
-    let unit_left = inside.right() - 3.2 * unit;
+    let label_size = 0.7 * size;
+    let suffix_width = 3.6 * unit;
+    let suffix_left = inside.right() - suffix_width;
     for (i, (label, value, suffix, color)) in rows.into_iter().enumerate() {
         let middle = inside.top() + (i as f32 + 0.5) * row_height;
         let text = |x, align, width, text: String, size, color| {
             ink::text(painter, pos2(x, middle), align, width, text, size, color)
         };
-        let third = 0.4 * inside.width();
+        let label_width = 0.45 * inside.width();
         text(
             inside.left(),
             Align2::LEFT_CENTER,
-            third,
+            label_width,
             label.into(),
-            0.62 * size,
+            label_size,
             ink::DIM,
         );
         text(
-            unit_left - 0.4 * unit,
+            suffix_left - 0.4 * unit,
             Align2::RIGHT_CENTER,
             0.6 * inside.width(),
             value,
@@ -96,11 +98,11 @@ pub(super) fn numbers(painter: &Painter, layout: &Layout, data: &OverlayData, pa
             color,
         );
         text(
-            unit_left,
+            suffix_left,
             Align2::LEFT_CENTER,
-            3.2 * unit,
+            suffix_width,
             suffix.into(),
-            0.62 * size,
+            label_size,
             ink::DIM,
         );
     }

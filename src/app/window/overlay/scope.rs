@@ -1,6 +1,14 @@
 //! The live signal: a row a channel, as an electroencephalograph draws it, with the health of each.
+//!
+//! The traces are drawn into a texture here ([`raster`]): as lines of egui they were 140,000 triangles a frame, which a
+//! software renderer draws three times a second.
 
-use bevy_egui::egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, pos2, vec2};
+mod raster;
+
+use nannou::prelude::egui::{
+    Align2, Color32, Painter, Rect, TextureHandle, TextureOptions, emath::GuiRounding, pos2, vec2,
+};
+use raster::{Line, Raster};
 
 use super::{Health, ink, layout::Layout};
 
@@ -25,9 +33,115 @@ const MAX_TRACES: usize = 32;
 /// Names are written where rows are at least this high in units; below, they could not be read.
 const NAMED_ROW: f32 = 0.85;
 
+/// No finer than this, in pixels, on however large a display.
+const MAX_TEXTURE: [usize; 2] = [1024, 768];
+
+/// What is kept of the scope from frame to frame.
+#[derive(Default)]
+pub(super) struct View {
+    gains: Gains,
+    texture: Option<TextureHandle>,
+}
+
+impl View {
+    pub fn paint(&mut self, painter: &Painter, layout: &Layout, scope: &Scope) {
+        let unit = layout.unit;
+        let inside = ink::panel(painter, layout.scope, unit);
+        let title_width = inside.width() - 8.0 * unit;
+        let (title, color) = (summary(&scope.traces), summary_color(&scope.traces));
+        ink::text(
+            painter,
+            inside.left_top(),
+            Align2::LEFT_TOP,
+            title_width,
+            title,
+            1.1 * unit,
+            color,
+        );
+        if scope.span_secs > 0.0 {
+            let span = format!("{:.1} s", scope.span_secs);
+            ink::text(
+                painter,
+                inside.right_top(),
+                Align2::RIGHT_TOP,
+                7.0 * unit,
+                span,
+                1.1 * unit,
+                ink::DIM,
+            );
+        }
+        let traces = &scope.traces[..scope.traces.len().min(MAX_TRACES)];
+        if !traces.is_empty() {
+            let area = inside.with_min_y(inside.top() + 1.8 * unit);
+            let names_width = paint_names(painter, area, traces, unit);
+            self.paint_traces(painter, area.with_min_x(area.left() + names_width), traces, unit);
+        }
+    }
+
+    fn paint_traces(&mut self, painter: &Painter, plot: Rect, traces: &[Trace], unit: f32) {
+        let scale = painter.pixels_per_point();
+        let [width, height] = [plot.width(), plot.height()].map(|points| (points * scale).round().max(1.0) as usize);
+        let size = [width.min(MAX_TEXTURE[0]), height.min(MAX_TEXTURE[1])];
+        let mut raster = Raster::new(size);
+        let row_height = size[1] as f32 / traces.len() as f32;
+        for (i, trace) in traces.iter().enumerate() {
+            raster.line(&Line {
+                samples: &trace.samples,
+                middle: (i as f32 + 0.5) * row_height,
+                // A trace may reach into its neighbours' rows, as on paper.
+                half_height: 0.9 * row_height,
+                amplitude: self.gains.amplitude(i, &trace.samples),
+                thickness: (0.07 * unit * scale).max(1.3),
+                color: trace_color(trace.health, i),
+            });
+        }
+        let image = raster.into_image();
+        match &mut self.texture {
+            Some(texture) => texture.set(image, TextureOptions::LINEAR),
+            None => self.texture = Some(painter.ctx().load_texture("scope", image, TextureOptions::LINEAR)),
+        }
+        if let Some(texture) = &self.texture {
+            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            painter.image(texture.id(), plot.round_to_pixels(scale), whole, Color32::WHITE);
+        }
+    }
+}
+
+/// Names, or marks where rows are too low for them, in the colour of the channel's health; returns their width.
+fn paint_names(painter: &Painter, area: Rect, traces: &[Trace], unit: f32) -> f32 {
+    let row_height = area.height() / traces.len() as f32;
+    let named = row_height >= NAMED_ROW * unit;
+    let width = if named { 4.5 * unit } else { 0.8 * unit };
+    for (i, trace) in traces.iter().enumerate() {
+        let middle = area.top() + (i as f32 + 0.5) * row_height;
+        let color = ink::health(trace.health);
+        if named {
+            let at = pos2(area.left(), middle);
+            let size = (0.75 * row_height).min(unit);
+            ink::text(
+                painter,
+                at,
+                Align2::LEFT_CENTER,
+                width - 0.4 * unit,
+                &trace.name,
+                size,
+                color,
+            );
+        } else {
+            let at = pos2(area.left() + 0.2 * unit, middle);
+            painter.rect_filled(
+                Rect::from_center_size(at, vec2(0.4 * unit, 0.6 * row_height)),
+                0.0,
+                color,
+            );
+        }
+    }
+    width
+}
+
 /// How much each trace is magnified; follows the signal slowly, so that a spike stands out instead of shrinking all.
 #[derive(Debug, Default)]
-pub(super) struct Gains(Vec<f32>);
+struct Gains(Vec<f32>);
 
 impl Gains {
     /// Size that fills a row: three standard deviations, approached by a fiftieth a frame (a second or two).
@@ -48,76 +162,6 @@ impl Gains {
         let kept = &mut self.0[channel];
         *kept = if *kept > 0.0 { *kept + 0.02 * (now - *kept) } else { now };
         *kept
-    }
-}
-
-pub(super) fn paint(painter: &Painter, layout: &Layout, scope: &Scope, gains: &mut Gains) {
-    let unit = layout.unit;
-    let inside = ink::panel(painter, layout.scope, unit);
-    let line = 1.5 * unit;
-    ink::text(
-        painter,
-        inside.left_top(),
-        Align2::LEFT_TOP,
-        inside.width() - 8.0 * unit,
-        summary(&scope.traces),
-        1.1 * unit,
-        summary_color(&scope.traces),
-    );
-    if scope.span_secs > 0.0 {
-        let span = format!("{:.1} s", scope.span_secs);
-        ink::text(
-            painter,
-            inside.right_top(),
-            Align2::RIGHT_TOP,
-            7.0 * unit,
-            span,
-            1.1 * unit,
-            ink::DIM,
-        );
-    }
-
-    let traces = &scope.traces[..scope.traces.len().min(MAX_TRACES)];
-    if traces.is_empty() {
-        return;
-    }
-    let area = inside.with_min_y(inside.top() + line + 0.3 * unit);
-    let row_height = area.height() / traces.len() as f32;
-    let named = row_height >= NAMED_ROW * unit;
-    let names_width = if named { 4.5 * unit } else { 0.8 * unit };
-    let plot = area.with_min_x(area.left() + names_width);
-    let clipped = painter.with_clip_rect(area);
-    for (i, trace) in traces.iter().enumerate() {
-        let middle = area.top() + (i as f32 + 0.5) * row_height;
-        let color = ink::health(trace.health);
-        if named {
-            let size = (0.75 * row_height).min(unit);
-            let at = pos2(area.left(), middle);
-            ink::text(
-                &clipped,
-                at,
-                Align2::LEFT_CENTER,
-                names_width - 0.4 * unit,
-                &trace.name,
-                size,
-                color,
-            );
-        } else {
-            let mark = Rect::from_center_size(
-                pos2(area.left() + 0.2 * unit, middle),
-                vec2(0.4 * unit, 0.6 * row_height),
-            );
-            clipped.rect_filled(mark, 0.0, color);
-        }
-        let amplitude = gains.amplitude(i, &trace.samples);
-        // A trace may reach half into its neighbours' rows, as on paper.
-        let points = outline(&trace.samples, plot, middle, 0.9 * row_height, amplitude);
-        if points.len() > 1 {
-            clipped.add(Shape::line(
-                points,
-                Stroke::new((0.07 * unit).max(1.0), trace_color(trace.health, i)),
-            ));
-        }
     }
 }
 
@@ -154,97 +198,9 @@ fn summary_color(traces: &[Trace]) -> Color32 {
     }
 }
 
-/// The trace as points: at most two a pixel column, the lowest and the highest sample in it, in the order they came, so
-/// that no spike is lost. `amplitude` reaches `half_height` away from `middle`.
-fn outline(samples: &[f32], plot: Rect, middle: f32, half_height: f32, amplitude: f32) -> Vec<Pos2> {
-    if samples.len() < 2 {
-        return Vec::new();
-    }
-    let mean = mean(samples);
-    let y = |sample: f32| {
-        let deviation = if amplitude > 0.0 && sample.is_finite() {
-            (sample - mean) / amplitude
-        } else {
-            0.0
-        };
-        middle - half_height * deviation.clamp(-1.5, 1.5)
-    };
-    let x = |index: usize| plot.left() + plot.width() * index as f32 / (samples.len() - 1) as f32;
-
-    let columns = (plot.width() as usize / 2).max(1);
-    if samples.len() <= 2 * columns {
-        return samples
-            .iter()
-            .enumerate()
-            .map(|(i, sample)| pos2(x(i), y(*sample)))
-            .collect();
-    }
-    let mut points = Vec::with_capacity(2 * columns);
-    for column in 0..columns {
-        let from = column * samples.len() / columns;
-        let to = (column + 1) * samples.len() / columns;
-        let (mut low, mut high) = (from, from);
-        for i in from..to {
-            if samples[i] < samples[low] {
-                low = i;
-            }
-            if samples[i] > samples[high] {
-                high = i;
-            }
-        }
-        for i in [low.min(high), low.max(high)] {
-            points.push(pos2(x(i), y(samples[i])));
-        }
-    }
-    points
-}
-
-fn mean(samples: &[f32]) -> f32 {
-    let (count, sum) = samples
-        .iter()
-        .filter(|x| x.is_finite())
-        .fold((0.0_f32, 0.0), |(n, sum), x| (n + 1.0, sum + x));
-    if count > 0.0 { sum / count } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plot() -> Rect {
-        Rect::from_min_size(pos2(10.0, 0.0), vec2(200.0, 100.0))
-    }
-
-    #[test]
-    fn a_spike_of_one_sample_is_drawn_however_many_samples_there_are() {
-        let mut samples = vec![0.0; 20_000];
-        samples[12_345] = 1.0;
-        let points = outline(&samples, plot(), 50.0, 20.0, 1.0);
-        assert!(points.len() <= 200);
-        let highest = points.iter().map(|p| p.y).fold(f32::MAX, f32::min);
-        assert!((highest - 30.0).abs() < 0.1, "{highest}");
-    }
-
-    #[test]
-    fn the_outline_runs_from_the_left_edge_to_the_right_and_never_back() {
-        for n in [2, 50, 200, 5000] {
-            let samples: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
-            let points = outline(&samples, plot(), 50.0, 20.0, 1.0);
-            assert!((points[0].x - 10.0).abs() < 3.0 && (points[points.len() - 1].x - 210.0).abs() < 3.0);
-            assert!(points.windows(2).all(|pair| pair[0].x <= pair[1].x));
-        }
-    }
-
-    #[test]
-    fn flat_missing_and_broken_traces_are_straight_lines() {
-        for samples in [vec![5.0; 300], vec![f32::NAN; 300]] {
-            let amplitude = Gains::default().amplitude(0, &samples);
-            let points = outline(&samples, plot(), 50.0, 20.0, amplitude);
-            assert!(points.iter().all(|p| p.y == 50.0));
-        }
-        assert!(outline(&[], plot(), 50.0, 20.0, 1.0).is_empty());
-        assert!(outline(&[1.0], plot(), 50.0, 20.0, 1.0).is_empty());
-    }
 
     #[test]
     fn the_magnification_is_taken_at_once_and_followed_slowly() {
