@@ -49,7 +49,8 @@ pub fn print(text: &str) -> Result<()> {
 
 /// Does what one `--set` says; a value that had to be clamped is told.
 pub fn set(table: &Table, setting: &str) -> Result<()> {
-    let outcome = table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(format!("--set: {error}")))?;
+    let outcome =
+        table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(format!("--set: {error}")))?;
     if let Some(clamped) = outcome.clamped {
         tracing::warn!("--set: {clamped}");
     }
