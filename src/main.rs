@@ -28,11 +28,7 @@ fn log(verbose: u8) {
         _ => "debug,wavedream=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(verbose > 1)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(verbose > 1).init();
 }
 
 fn ended(result: anyhow::Result<()>) -> ExitCode {

@@ -42,10 +42,7 @@ fn any_two_shipped_presets_differ_in_at_least_four_parameters() {
         .iter()
         .map(|preset| {
             preset.apply(&table, Some(0.0));
-            (
-                preset.id.as_str(),
-                table.all().iter().map(|handle| handle.value()).collect(),
-            )
+            (preset.id.as_str(), table.all().iter().map(|handle| handle.value()).collect())
         })
         .collect();
     for (at, (id, look)) in looks.iter().enumerate() {
@@ -63,10 +60,7 @@ fn every_genre_of_the_model_is_at_home_in_a_preset_and_every_mapping_is_used() {
     for genre in diffusion::card("box").unwrap().genres {
         let path = format!("/dream/genre/{genre}");
         let home = |value: &Value| value.as_number().is_some_and(|weight| weight >= 0.5);
-        assert!(
-            presets.iter().any(|preset| preset.value(&path).is_some_and(home)),
-            "{genre}"
-        );
+        assert!(presets.iter().any(|preset| preset.value(&path).is_some_and(home)), "{genre}");
     }
     for (mapping, _) in latent::NAMES {
         let used =
@@ -78,9 +72,7 @@ fn every_genre_of_the_model_is_at_home_in_a_preset_and_every_mapping_is_used() {
 #[test]
 fn the_table_offers_exactly_the_mappings_that_there_are() {
     let param = table().handle("/latent/mapping").unwrap().param();
-    let Kind::Choice(names) = &param.kind else {
-        panic!("/latent/mapping is no choice")
-    };
+    let Kind::Choice(names) = &param.kind else { panic!("/latent/mapping is no choice") };
     let mut offered: Vec<&str> = names.iter().map(|name| &**name).collect();
     let mut there: Vec<&str> = latent::NAMES.iter().map(|(name, _)| *name).collect();
     offered.sort();
@@ -92,11 +84,6 @@ fn the_table_offers_exactly_the_mappings_that_there_are() {
 fn every_parameter_says_in_a_sentence_what_it_does() {
     for handle in table().all() {
         let param = handle.param();
-        assert!(
-            param.about.len() > 8 && param.about.ends_with('.'),
-            "{}: {}",
-            param.path,
-            param.about
-        );
+        assert!(param.about.len() > 8 && param.about.ends_with('.'), "{}: {}", param.path, param.about);
     }
 }

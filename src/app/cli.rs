@@ -270,9 +270,7 @@ pub enum Parsed {
 /// Reads the arguments, the program's name first.
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
     let typed = with_play(typed.into_iter().collect());
-    let parsed = Typed::command()
-        .try_get_matches_from(typed)
-        .and_then(|found| Typed::from_arg_matches(&found));
+    let parsed = Typed::command().try_get_matches_from(typed).and_then(|found| Typed::from_arg_matches(&found));
     match parsed {
         Ok(typed) => Parsed::Run(Box::new(typed)),
         Err(error) => match error.kind() {
@@ -284,11 +282,7 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
 
 fn help(error: &clap::Error) -> String {
     let text = error.render();
-    if std::io::stdout().is_terminal() {
-        text.ansi().to_string()
-    } else {
-        text.to_string()
-    }
+    if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() }
 }
 
 /// Without a command, `play` is meant: it goes before everything but the flags that belong to no command. A word that
@@ -300,10 +294,7 @@ fn with_play(mut typed: Vec<OsString>) -> Vec<OsString> {
         at += 1;
     }
     let commands = Typed::command();
-    let known: Vec<_> = commands
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .collect();
+    let known: Vec<_> = commands.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let stays = text(at).is_some_and(|word| {
         let misspelt = !word.contains(['.', '/', ':'])
             && known.iter().any(|name| strsim::damerau_levenshtein(name, word) <= 2)
@@ -317,18 +308,13 @@ fn with_play(mut typed: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn is_verbose(word: &str) -> bool {
-    let short = word
-        .strip_prefix('-')
-        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c == 'v'));
+    let short = word.strip_prefix('-').is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c == 'v'));
     short || word == "--verbose"
 }
 
 /// clap explains itself in several lines; this keeps what was wrong and the tip.
 fn sentence(explained: &str) -> String {
-    let lines = explained
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:"));
+    let lines = explained.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
     let text = lines.collect::<Vec<_>>().join(" ").replace(" tip:", "; tip:");
     let text = text.strip_prefix("error: ").unwrap_or(&text).to_owned();

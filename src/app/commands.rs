@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{
     UsageError,
@@ -27,7 +27,7 @@ pub fn run(command: Command) -> Result<()> {
         #[cfg(feature = "window")]
         Command::Play(args) => super::play::run(args),
         #[cfg(not(feature = "window"))]
-        Command::Play(_) => bail!("this wavedream was built without its window: use `wavedream render`"),
+        Command::Play(_) => anyhow::bail!("this wavedream was built without its window: use `wavedream render`"),
         Command::Render(args) => super::render::run(args),
         Command::Dream(args) => dream::run(&args),
         Command::Latent(args) => latent_file::run(&args),
@@ -49,7 +49,8 @@ pub fn print(text: &str) -> Result<()> {
 
 /// Does what one `--set` says; a value that had to be clamped is told.
 pub fn set(table: &Table, setting: &str) -> Result<()> {
-    let outcome = table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(format!("--set: {error}")))?;
+    let outcome =
+        table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(format!("--set: {error}")))?;
     if let Some(clamped) = outcome.clamped {
         tracing::warn!("--set: {clamped}");
     }

@@ -127,12 +127,8 @@ mod tests {
             for key in binding.keys {
                 let mut seen = desk.table().generation();
                 assert!(desk.key(key, false, false), "{key}");
-                let moved: Vec<_> = desk
-                    .table()
-                    .changes_since(&mut seen)
-                    .iter()
-                    .map(|h| (h.path(), h.origin()))
-                    .collect();
+                let moved: Vec<_> =
+                    desk.table().changes_since(&mut seen).iter().map(|h| (h.path(), h.origin())).collect();
                 assert_eq!(moved, [(binding.path.to_owned(), Origin::Key)], "{key}");
             }
         }
@@ -159,19 +155,9 @@ mod tests {
             desk.key("m", false, false);
             desk.key("s", false, false);
             let steps = desk.table().handle("/dream/steps").unwrap().index();
-            seen.push((
-                desk.table().handle("/latent/mapping").unwrap().text().to_string(),
-                steps,
-            ));
+            seen.push((desk.table().handle("/latent/mapping").unwrap().text().to_string(), steps));
         }
-        let expected = [
-            ("paper", 2),
-            ("gauss", 3),
-            ("walk", 4),
-            ("spectral", 1),
-            ("flow", 2),
-            ("paper", 3),
-        ];
+        let expected = [("paper", 2), ("gauss", 3), ("walk", 4), ("spectral", 1), ("flow", 2), ("paper", 3)];
         assert_eq!(seen, expected.map(|(mapping, steps)| (mapping.to_owned(), steps)));
     }
 }

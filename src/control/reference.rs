@@ -12,12 +12,7 @@ pub fn as_text(table: &Table) -> String {
     let path_width = params.iter().map(|p| p.path.chars().count()).max().unwrap_or(0);
     let rows: Vec<(String, String)> = params.iter().map(|p| (range(p), default(p))).collect();
     // Long lists of choices wrap below instead of widening the column for all.
-    let range_width = rows
-        .iter()
-        .map(|(r, _)| r.chars().count())
-        .filter(|w| *w <= 24)
-        .max()
-        .unwrap_or(0);
+    let range_width = rows.iter().map(|(r, _)| r.chars().count()).filter(|w| *w <= 24).max().unwrap_or(0);
     let default_width = rows.iter().map(|(_, d)| d.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     let mut group = String::new();
@@ -54,11 +49,7 @@ pub fn as_markdown(table: &Table) -> String {
         let param = handle.param();
         if group.as_deref() != Some(param.group()) {
             group = Some(param.group().to_owned());
-            let _ = write!(
-                out,
-                "\n## {}\n\n| path | values | default | |\n|---|---|---|---|\n",
-                param.group()
-            );
+            let _ = write!(out, "\n## {}\n\n| path | values | default | |\n|---|---|---|---|\n", param.group());
         }
         let _ = writeln!(
             out,
@@ -129,11 +120,7 @@ fn decimal(number: f64) -> f64 {
 }
 
 fn range(param: &Param) -> String {
-    let unit = if param.unit.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", param.unit)
-    };
+    let unit = if param.unit.is_empty() { String::new() } else { format!(" {}", param.unit) };
     match &param.kind {
         Kind::Float { min, max, .. } => format!("{} … {}{unit}", shown(*min), shown(*max)),
         Kind::Int { min, max } => format!("{min} … {max}{unit}"),

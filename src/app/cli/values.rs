@@ -37,10 +37,7 @@ impl FromStr for Weighted {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
         match weight.parse() {
-            Ok(weight) if (0.0..=1.0).contains(&weight) && !name.is_empty() => Ok(Self {
-                name: name.into(),
-                weight,
-            }),
+            Ok(weight) if (0.0..=1.0).contains(&weight) && !name.is_empty() => Ok(Self { name: name.into(), weight }),
             _ => Err("write a genre, or a genre and its weight from 0 to 1, such as coral:0.5".into()),
         }
     }
@@ -55,10 +52,7 @@ pub(super) fn secs(text: &str) -> Result<f64, String> {
 
 /// A moment of signal time; whether a source has it is for the source to say.
 pub(super) fn moment(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|secs| secs.is_finite())
-        .ok_or_else(|| "write seconds, such as 1.0".into())
+    text.parse::<f64>().ok().filter(|secs| secs.is_finite()).ok_or_else(|| "write seconds, such as 1.0".into())
 }
 
 /// The whole numbers above 0 between the x's; none at all if one of them is something else.

@@ -37,16 +37,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let shape = shape_for(model.card(), args.size)?;
     let of_model = diffusion::bench(model.as_mut(), shape, steps, args.seconds * (1.0 - WHOLE_WAY))?;
     let (latency, signal) = whole_way(model.as_mut(), shape, steps, args.seconds * WHOLE_WAY)?;
-    let report = Report {
-        model: of_model,
-        latency,
-        signal,
-    };
-    print(&if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&report)?)
-    } else {
-        told(&report)
-    })
+    let report = Report { model: of_model, latency, signal };
+    print(&if args.json { format!("{}\n", serde_json::to_string_pretty(&report)?) } else { told(&report) })
 }
 
 fn whole_way(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) -> Result<(Quantiles, Quantiles)> {
@@ -60,9 +52,7 @@ fn whole_way(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
     // The first hop fills the memory of every stage and is left out.
     for hop in 1.. {
         let arrived = Instant::now();
-        let (_, Some(latent)) = line.latent_at_hop(hop, shape)? else {
-            bail!("{SOURCE}: gave nothing at hop {hop}")
-        };
+        let (_, Some(latent)) = line.latent_at_hop(hop, shape)? else { bail!("{SOURCE}: gave nothing at hop {hop}") };
         let mapped = arrived.elapsed();
         model.generate(&latent, &with, steps, &mut picture)?;
         if hop > 1 {
@@ -81,24 +71,15 @@ fn quantiles(mut times: Vec<Duration>) -> Quantiles {
     times.sort();
     let at = |share: f64| {
         let rank = (share * times.len() as f64).ceil() as usize;
-        times
-            .get(rank.saturating_sub(1))
-            .map_or(0.0, |time| time.as_secs_f32() * 1e3)
+        times.get(rank.saturating_sub(1)).map_or(0.0, |time| time.as_secs_f32() * 1e3)
     };
-    Quantiles {
-        p50_ms: at(0.5),
-        p99_ms: at(0.99),
-    }
+    Quantiles { p50_ms: at(0.5), p99_ms: at(0.99) }
 }
 
 fn told(Report { model, latency, signal }: &Report) -> String {
     let line =
         |name: &str, spread: &Quantiles| format!("{name:<22}{:>9.1} ms {:>9.1} ms\n", spread.p50_ms, spread.p99_ms);
-    let steps = if model.steps == 1 {
-        "1 step".to_owned()
-    } else {
-        format!("{} steps", model.steps)
-    };
+    let steps = if model.steps == 1 { "1 step".to_owned() } else { format!("{} steps", model.steps) };
     let mut out = format!(
         "{} at {}x{}, {steps}: {:.1} pictures a second\n",
         model.model, model.width, model.height, model.pictures_per_s

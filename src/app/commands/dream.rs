@@ -19,10 +19,7 @@ use crate::{
 };
 
 /// Where neither latent nor `--size` says.
-const DEFAULT_SIZE: Size = Size {
-    width: 512,
-    height: 512,
-};
+const DEFAULT_SIZE: Size = Size { width: 512, height: 512 };
 
 pub fn run(args: &DreamArgs) -> Result<()> {
     let mut model = diffusion::load(&args.model)?;
@@ -60,11 +57,7 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--decoder", args.decoder.is_some()),
         ("--lora", !args.lora.is_empty()),
     ];
-    let given: Vec<_> = given
-        .iter()
-        .filter(|(_, given)| *given)
-        .map(|(flag, _)| *flag)
-        .collect();
+    let given: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
     if given.is_empty() {
         return Ok(());
     }
@@ -95,15 +88,7 @@ fn latent(args: &DreamArgs, card: &Card) -> Result<Latent> {
         );
         return Err(UsageError(sentence).into());
     }
-    Ok(Latent {
-        stamp: Stamp {
-            hop: 0,
-            signal_secs: 0.0,
-            arrived: Instant::now(),
-        },
-        shape,
-        values: Arc::from(values),
-    })
+    Ok(Latent { stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() }, shape, values: Arc::from(values) })
 }
 
 /// White noise as [`noise::normal`] documents it; noise of numpy's generators comes in by `--latent`.
@@ -122,11 +107,7 @@ fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
         let Weighted { name, weight } = weighted;
         if !card.genres.contains(name) {
             let known = card.genres.join(", ");
-            return Err(UsageError(format!(
-                "--genre: the model {} has no {name}; it has {known}",
-                card.name
-            ))
-            .into());
+            return Err(UsageError(format!("--genre: the model {} has no {name}; it has {known}", card.name)).into());
         }
         set(&table, &format!("/dream/genre/{name}={weight}"))?;
     }
@@ -145,25 +126,14 @@ fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
 
 fn write_png(file: &Path, picture: &Picture) -> Result<()> {
     let (width, height) = (picture.width as u32, picture.height as u32);
-    image::save_buffer_with_format(
-        file,
-        &picture.rgba,
-        width,
-        height,
-        image::ColorType::Rgba8,
-        image::ImageFormat::Png,
-    )
-    .with_context(|| format!("{} cannot be written", file.display()))
+    image::save_buffer_with_format(file, &picture.rgba, width, height, image::ColorType::Rgba8, image::ImageFormat::Png)
+        .with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// `latent` (1, channels, h, w) and `image` (1, 3, H, W), float32.
 fn write_raw(file: &Path, raw: &Raw) -> Result<()> {
     use safetensors::{Dtype, tensor::TensorView};
-    let Shape {
-        channels,
-        height,
-        width,
-    } = raw.latent_shape;
+    let Shape { channels, height, width } = raw.latent_shape;
     let pixels = raw.image.len() / 3;
     let factor = pixels.checked_div(height * width).unwrap_or(0).isqrt();
     let tensors = [

@@ -7,9 +7,5 @@ use crate::{app::cli::InspectArgs, signal};
 
 pub fn run(args: &InspectArgs) -> Result<()> {
     let report = signal::inspect(&args.source, args.seconds)?;
-    print(&if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&report)?)
-    } else {
-        report.to_string()
-    })
+    print(&if args.json { format!("{}\n", serde_json::to_string_pretty(&report)?) } else { report.to_string() })
 }
