@@ -24,6 +24,11 @@ fn vertex(@location(0) at_px: vec2<f32>, @location(1) uv: vec2<f32>, @location(2
 }
 
 @fragment
-fn fragment(corner: Corner) -> @location(0) vec4<f32> {
+fn textured(corner: Corner) -> @location(0) vec4<f32> {
     return corner.color * textureSample(texels, filtering, corner.uv);
+}
+
+@fragment
+fn solid(corner: Corner) -> @location(0) vec4<f32> {
+    return corner.color;
 }

@@ -41,6 +41,7 @@ const MAX_TEXTURE: [usize; 2] = [1024, 768];
 pub(super) struct View {
     gains: Gains,
     texture: Option<TextureHandle>,
+    options: TextureOptions,
 }
 
 impl View {
@@ -96,10 +97,13 @@ impl View {
             });
         }
         let image = raster.into_image();
-        match &mut self.texture {
-            Some(texture) => texture.set(image, TextureOptions::LINEAR),
-            None => self.texture = Some(painter.ctx().load_texture("scope", image, TextureOptions::LINEAR)),
+        // Texel on pixel where it fits: cheaper than filtering, which would change nothing.
+        let options = if size == [width, height] { TextureOptions::NEAREST } else { TextureOptions::LINEAR };
+        match self.texture.as_mut().filter(|_| self.options == options) {
+            Some(texture) => texture.set(image, options),
+            None => self.texture = Some(painter.ctx().load_texture("scope", image, options)),
         }
+        self.options = options;
         if let Some(texture) = &self.texture {
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), plot.round_to_pixels(scale), whole, Color32::WHITE);
