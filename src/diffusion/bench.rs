@@ -27,7 +27,10 @@ impl Quantiles {
             let index = (share * values.len() as f32).ceil() as usize;
             values.get(index.saturating_sub(1)).copied().unwrap_or(0.0)
         };
-        Self { p50_ms: at(0.5), p99_ms: at(0.99) }
+        Self {
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+        }
     }
 }
 
@@ -58,10 +61,28 @@ pub struct Report {
 
 /// Makes pictures for `seconds` (at least three), each from another noise and with another mood.
 pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) -> Result<Report, GenerateError> {
-    let stamp = Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() };
-    let latents: Vec<Latent> = (0..4).map(|seed| Latent { stamp, shape, values: noise(seed, shape.len()) }).collect();
-    let mut with = Conditioning { genres: vec![1.0; model.card().genres.len()], ..Conditioning::default() };
-    let mut picture = Picture { stamp, width: 0, height: 0, rgba: Vec::new() };
+    let stamp = Stamp {
+        hop: 0,
+        signal_secs: 0.0,
+        arrived: Instant::now(),
+    };
+    let latents: Vec<Latent> = (0..4)
+        .map(|seed| Latent {
+            stamp,
+            shape,
+            values: noise(seed, shape.len()),
+        })
+        .collect();
+    let mut with = Conditioning {
+        genres: vec![1.0; model.card().genres.len()],
+        ..Conditioning::default()
+    };
+    let mut picture = Picture {
+        stamp,
+        width: 0,
+        height: 0,
+        rgba: Vec::new(),
+    };
     let cold = Instant::now();
     model.generate(&latents[0], &with, steps, &mut picture)?;
     let first_picture_ms = cold.elapsed().as_secs_f32() * 1e3;
@@ -103,10 +124,14 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
 fn noise(seed: u64, len: usize) -> Arc<[f32]> {
     let mut state = seed;
     let mut uniform = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 24) as f32
     };
-    (0..len).map(|_| (0..12).map(|_| uniform()).sum::<f32>() - 6.0).collect()
+    (0..len)
+        .map(|_| (0..12).map(|_| uniform()).sum::<f32>() - 6.0)
+        .collect()
 }
 
 /// VmHWM of Linux.
@@ -118,7 +143,9 @@ fn peak_memory_mb() -> Option<f64> {
 
 fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let name = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
@@ -129,7 +156,13 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_sorted_values() {
         let values = (1..=100).rev().map(|v| v as f32).collect();
-        assert_eq!(Quantiles::of(values), Quantiles { p50_ms: 50.0, p99_ms: 99.0 });
+        assert_eq!(
+            Quantiles::of(values),
+            Quantiles {
+                p50_ms: 50.0,
+                p99_ms: 99.0
+            }
+        );
         assert_eq!(Quantiles::of(vec![]), Quantiles::default());
     }
 
@@ -143,8 +176,23 @@ mod tests {
     #[test]
     fn a_report_counts_what_was_made() {
         let mut model = crate::diffusion::load("box").unwrap();
-        let report = bench(&mut *model, Shape { channels: 4, height: 8, width: 16 }, 2, 0.0).unwrap();
-        assert_eq!((report.pictures, report.width, report.height, report.steps), (3, 128, 64, 2));
-        assert!(report.pictures_per_s > 0.0 && report.gflop_per_picture > 0.1 && !report.runtime.instructions.is_empty());
+        let report = bench(
+            &mut *model,
+            Shape {
+                channels: 4,
+                height: 8,
+                width: 16,
+            },
+            2,
+            0.0,
+        )
+        .unwrap();
+        assert_eq!(
+            (report.pictures, report.width, report.height, report.steps),
+            (3, 128, 64, 2)
+        );
+        assert!(
+            report.pictures_per_s > 0.0 && report.gflop_per_picture > 0.1 && !report.runtime.instructions.is_empty()
+        );
     }
 }

@@ -36,7 +36,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: physical_cores(), instructions: Instructions::best() }
+        Self {
+            threads: physical_cores(),
+            instructions: Instructions::best(),
+        }
     }
 }
 
@@ -46,7 +49,10 @@ const LARGEST_BYTES: u64 = 256 << 20;
 /// The models that are there without a file.
 pub fn list() -> Vec<Entry> {
     let summary = "the model in the box: eight genres, one to four steps, 512x512 and other shapes".to_owned();
-    vec![Entry { name: "box".to_owned(), summary }]
+    vec![Entry {
+        name: "box".to_owned(),
+        summary,
+    }]
 }
 
 fn known() -> String {
@@ -63,37 +69,58 @@ pub fn load_with(name_or_path: &str, options: Options) -> Result<Box<dyn Model>,
     let weights = weights(name_or_path)?;
     let pool = Pool::new(options.threads);
     let model = Embedded::new(&weights, options.instructions, &pool);
-    Ok(Box::new(model.map_err(|what| LoadError::File { path: name_or_path.into(), what })?))
+    Ok(Box::new(model.map_err(|what| LoadError::File {
+        path: name_or_path.into(),
+        what,
+    })?))
 }
 
 /// What a model is, without making it ready to run.
 pub fn card(name_or_path: &str) -> Result<Card, LoadError> {
-    let refuse = |what| LoadError::File { path: name_or_path.into(), what };
+    let refuse = |what| LoadError::File {
+        path: name_or_path.into(),
+        what,
+    };
     Embedded::read_card(&weights(name_or_path)?).map_err(refuse)
 }
 
 fn weights(name_or_path: &str) -> Result<Weights, LoadError> {
     let name = name_or_path.trim();
     if name.is_empty() || name == "box" {
-        return Weights::parse(super::embedded::WEIGHTS).map_err(|what| LoadError::File { path: "box".into(), what });
+        return Weights::parse(super::embedded::WEIGHTS).map_err(|what| LoadError::File {
+            path: "box".into(),
+            what,
+        });
     }
     let path = Path::new(name);
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LoadError::Unknown { name: name.to_owned(), known: known() });
+            return Err(LoadError::Unknown {
+                name: name.to_owned(),
+                known: known(),
+            });
         }
         Err(why) => return Err(LoadError::Read { path: path.into(), why }),
     };
     if metadata.is_dir() {
-        return Err(LoadError::Folder { path: path.into(), known: known() });
+        return Err(LoadError::Folder {
+            path: path.into(),
+            known: known(),
+        });
     }
     if metadata.len() > LARGEST_BYTES {
         let what = "is too large for a model of this kind (at most 256 MiB); see `wavedream models list`".to_owned();
-        return Err(LoadError::File { path: path.into(), what });
+        return Err(LoadError::File {
+            path: path.into(),
+            what,
+        });
     }
     let bytes = std::fs::read(path).map_err(|why| LoadError::Read { path: path.into(), why })?;
-    Weights::parse(&bytes).map_err(|what| LoadError::File { path: path.into(), what })
+    Weights::parse(&bytes).map_err(|what| LoadError::File {
+        path: path.into(),
+        what,
+    })
 }
 
 #[cfg(test)]
@@ -103,8 +130,14 @@ mod tests {
     fn refusal(bytes: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        let message = load(&file.path().display().to_string()).err().expect("a refusal").to_string();
-        assert!(message.starts_with(&file.path().display().to_string()) && !message.contains('\n'), "{message}");
+        let message = load(&file.path().display().to_string())
+            .err()
+            .expect("a refusal")
+            .to_string();
+        assert!(
+            message.starts_with(&file.path().display().to_string()) && !message.contains('\n'),
+            "{message}"
+        );
         message
     }
 
@@ -124,10 +157,18 @@ mod tests {
     #[test]
     fn a_truncated_empty_or_random_file_is_refused_in_a_sentence() {
         let whole = crate::diffusion::embedded::WEIGHTS;
-        for bytes in [&whole[..0], &whole[..7], &whole[..100], &whole[..5000], &whole[..whole.len() - 1]] {
+        for bytes in [
+            &whole[..0],
+            &whole[..7],
+            &whole[..100],
+            &whole[..5000],
+            &whole[..whole.len() - 1],
+        ] {
             assert!(refusal(bytes).contains("is not a whole safetensors file"));
         }
-        let random: Vec<u8> = (0..5000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let random: Vec<u8> = (0..5000_u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
         assert!(refusal(&random).contains("is not a whole safetensors file"));
     }
 
@@ -147,6 +188,9 @@ mod tests {
         let at = bytes.windows(name.len()).position(|w| w == name).unwrap();
         bytes[at + name.len() - 1] = b'z';
         let message = refusal(&bytes);
-        assert!(message.contains("lacks denoiser.conv_in.bias; it has besides denoiser.conv_in.biaz"), "{message}");
+        assert!(
+            message.contains("lacks denoiser.conv_in.bias; it has besides denoiser.conv_in.biaz"),
+            "{message}"
+        );
     }
 }

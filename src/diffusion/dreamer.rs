@@ -88,13 +88,20 @@ impl Dreamer {
         let shared = Arc::new(Shared::default());
         lock(&shared.record).stats.model.clone_from(&model.card().name);
         let its = shared.clone();
-        let thread = std::thread::Builder::new().name("dreamer".to_owned()).spawn(move || its.work(model))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("dreamer".to_owned())
+            .spawn(move || its.work(model))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Asks for a picture; a request that is still waiting is replaced.
     pub fn submit(&self, latent: Latent, with: Conditioning, steps: usize) {
-        let replaced = lock(&self.shared.inbox).request.replace(Request { latent, with, steps });
+        let replaced = lock(&self.shared.inbox)
+            .request
+            .replace(Request { latent, with, steps });
         self.shared.arrived.notify_one();
         if replaced.is_some() {
             lock(&self.shared.record).stats.replaced += 1;
@@ -133,7 +140,9 @@ impl Drop for Dreamer {
 fn drop_elsewhere(model: Option<Box<dyn Model>>) {
     if let Some(model) = model {
         // Without a thread to be had it is dropped right here.
-        let _ = std::thread::Builder::new().name("model drop".to_owned()).spawn(move || drop(model));
+        let _ = std::thread::Builder::new()
+            .name("model drop".to_owned())
+            .spawn(move || drop(model));
     }
 }
 
@@ -144,8 +153,12 @@ impl Shared {
             let mut picture = unused(&mut pictures, &request.latent);
             let began = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let Some(canvas) = Arc::get_mut(&mut picture) else { return Err("a picture was still in use".to_owned()) };
-                model.generate(&request.latent, &request.with, request.steps, canvas).map_err(|e| e.to_string())
+                let Some(canvas) = Arc::get_mut(&mut picture) else {
+                    return Err("a picture was still in use".to_owned());
+                };
+                model
+                    .generate(&request.latent, &request.with, request.steps, canvas)
+                    .map_err(|e| e.to_string())
             }));
             let result = result.unwrap_or_else(|panic| Err(format!("the model panicked: {}", message(&*panic))));
             match result {
@@ -192,13 +205,19 @@ impl Shared {
 fn unused(pictures: &mut Vec<Arc<Picture>>, latent: &Latent) -> Arc<Picture> {
     match pictures.iter_mut().position(|p| Arc::get_mut(p).is_some()) {
         Some(i) => pictures.remove(i),
-        None => Arc::new(Picture { stamp: latent.stamp, width: 0, height: 0, rgba: Vec::new() }),
+        None => Arc::new(Picture {
+            stamp: latent.stamp,
+            width: 0,
+            height: 0,
+            rgba: Vec::new(),
+        }),
     }
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
 }
 
 impl Record {
@@ -209,13 +228,20 @@ impl Record {
         if self.finished.len() == REMEMBERED {
             self.finished.pop_front();
         }
-        self.finished.push_back((now, (now - began).as_secs_f32() * 1e3, timing));
+        self.finished
+            .push_back((now, (now - began).as_secs_f32() * 1e3, timing));
     }
 
     fn sum_up(&self) -> Stats {
-        let quantiles = |value: fn(&(Instant, f32, Timing)) -> f32| Quantiles::of(self.finished.iter().map(value).collect());
+        let quantiles =
+            |value: fn(&(Instant, f32, Timing)) -> f32| Quantiles::of(self.finished.iter().map(value).collect());
         let now = Instant::now();
-        let recent: Vec<_> = self.finished.iter().map(|f| f.0).filter(|at| now - *at < RATE_OVER).collect();
+        let recent: Vec<_> = self
+            .finished
+            .iter()
+            .map(|f| f.0)
+            .filter(|at| now - *at < RATE_OVER)
+            .collect();
         let pictures_per_s = match recent[..] {
             [first, .., last] => {
                 // Between pictures the mean interval counts; after the last one a longer silence lowers the rate.

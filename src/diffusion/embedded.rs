@@ -22,7 +22,7 @@ use encoder::Encoder;
 
 use super::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, weights::Weights};
 use crate::{
-    kernels::{Activation, Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
     latent::{Latent, Shape},
 };
 
@@ -62,35 +62,63 @@ struct Canvas {
 }
 
 /// A convolution of the network with its bias.
-struct Layer {
-    conv: Conv,
+struct Layer<C = Conv> {
+    conv: C,
     bias: Affine,
 }
 
-impl Layer {
+impl Layer<Conv3> {
     /// A 3x3 convolution by the names of network.py.
     fn conv3x3(weights: &Weights, set: Instructions, name: &str) -> Self {
-        let (weight, bias) = (weights.get(&format!("{name}.weight")), weights.get(&format!("{name}.bias")));
+        let (weight, bias) = (
+            weights.get(&format!("{name}.weight")),
+            weights.get(&format!("{name}.bias")),
+        );
         let inputs = weight.len() / (9 * bias.len()).max(1);
-        let shape = ConvShape::conv3x3(inputs, bias.len());
-        Self { conv: Conv::new(set, shape, |o, t, c| weight[(o * inputs + c) * 9 + t]), bias: Affine::bias(bias) }
+        let conv = Conv3::new(set, inputs, bias.len(), false, |o, t, c| {
+            weight[(o * inputs + c) * 9 + t]
+        });
+        Self {
+            conv,
+            bias: Affine::bias(bias),
+        }
     }
+}
+
+impl Layer {
     /// Pixel-unshuffle by 2 and a 1x1 convolution.
     fn down(weights: &Weights, set: Instructions, name: &str) -> Self {
-        let (weight, bias) = (weights.get(&format!("{name}.weight")), weights.get(&format!("{name}.bias")));
+        let (weight, bias) = (
+            weights.get(&format!("{name}.weight")),
+            weights.get(&format!("{name}.bias")),
+        );
         let inputs = weight.len() / (4 * bias.len()).max(1);
         let shape = ConvShape::down2(inputs, bias.len());
-        Self { conv: Conv::new(set, shape, |o, t, c| weight[(o * inputs + c) * 4 + t]), bias: Affine::bias(bias) }
+        Self {
+            conv: Conv::new(set, shape, |o, t, c| weight[(o * inputs + c) * 4 + t]),
+            bias: Affine::bias(bias),
+        }
     }
     /// A 1x1 convolution and pixel-shuffle by 2.
     fn up(weights: &Weights, set: Instructions, name: &str) -> Self {
-        let (weight, bias) = (weights.get(&format!("{name}.weight")), weights.get(&format!("{name}.bias")));
+        let (weight, bias) = (
+            weights.get(&format!("{name}.weight")),
+            weights.get(&format!("{name}.bias")),
+        );
         let (outputs, inputs) = (bias.len() / 4, weight.len() / bias.len().max(1));
         let place = |lane: usize| lane % outputs * 4 + lane / outputs;
-        let conv = Conv::new(set, ConvShape::linear(inputs, 4 * outputs), |o, _, c| weight[place(o) * inputs + c]);
+        let conv = Conv::new(set, ConvShape::linear(inputs, 4 * outputs), |o, _, c| {
+            weight[place(o) * inputs + c]
+        });
         let bias: Vec<f32> = (0..bias.len()).map(|lane| bias[place(lane)]).collect();
-        Self { conv, bias: Affine::bias(&bias) }
+        Self {
+            conv,
+            bias: Affine::bias(&bias),
+        }
     }
+}
+
+impl<C> Layer<C> {
     fn finish(&self) -> Finish<'_> {
         Finish::plain(&self.bias)
     }
@@ -98,19 +126,27 @@ impl Layer {
 
 /// `x + conv2(relu(conv1(x)))`, in place, and what comes after.
 struct Residual {
-    conv1: Layer,
-    conv2: Layer,
+    conv1: Layer<Conv3>,
+    conv2: Layer<Conv3>,
 }
 
 impl Residual {
     fn new(weights: &Weights, set: Instructions, name: &str) -> Self {
         let layer = |part| Layer::conv3x3(weights, set, &format!("{name}.{part}"));
-        Self { conv1: layer("conv1"), conv2: layer("conv2") }
+        Self {
+            conv1: layer("conv1"),
+            conv2: layer("conv2"),
+        }
     }
     fn run(&self, pool: &Pool, x: &mut Grid, between: &mut Grid, after: Activation) {
         let first = self.conv1.finish().before(Activation::Relu);
         self.conv1.conv.run(pool, x, first, Target::Grid(between));
-        self.conv2.conv.run(pool, between, self.conv2.finish().accumulate().after(after), Target::Grid(x));
+        self.conv2.conv.run(
+            pool,
+            between,
+            self.conv2.finish().accumulate().after(after),
+            Target::Grid(x),
+        );
     }
 }
 
@@ -138,7 +174,8 @@ impl Embedded {
     /// The latent `(4, height / 8, width / 8)` of a picture: the way back from what the decoder makes.
     pub fn encode(&self, picture: &Picture) -> Result<Vec<f32>, GenerateError> {
         let (height, width) = (picture.height, picture.width);
-        let fits = [height, width].iter().all(|n| *n > 0 && n.is_multiple_of(FACTOR)) && picture.rgba.len() == 4 * height * width;
+        let fits = [height, width].iter().all(|n| *n > 0 && n.is_multiple_of(FACTOR))
+            && picture.rgba.len() == 4 * height * width;
         if !fits {
             return Err(self.failed(format!("a picture of {width}x{height} cannot be encoded")));
         }
@@ -147,12 +184,19 @@ impl Embedded {
     }
 
     fn failed(&self, why: String) -> GenerateError {
-        GenerateError::Failed { model: self.card.name.clone(), why }
+        GenerateError::Failed {
+            model: self.card.name.clone(),
+            why,
+        }
     }
 
     /// Makes the canvas fit the latent, prepares the conditioning, and goes from noise to the latent of the picture.
     fn denoise(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<(), GenerateError> {
-        let Shape { channels, height, width } = latent.shape;
+        let Shape {
+            channels,
+            height,
+            width,
+        } = latent.shape;
         let side = |n: usize| n > 0 && n.is_multiple_of(MULTIPLE) && n <= LARGEST;
         if channels != LATENT || !side(height) || !side(width) || latent.values.len() != latent.shape.len() {
             return Err(GenerateError::Shape {
@@ -162,7 +206,9 @@ impl Embedded {
             });
         }
         let steps = steps.clamp(1, MAX_STEPS);
-        self.condition.prepare(&self.pool, with, steps).map_err(|why| self.failed(why))?;
+        self.condition
+            .prepare(&self.pool, with, steps)
+            .map_err(|why| self.failed(why))?;
         let (set, pool, denoiser) = (self.instructions, &self.pool, &mut self.denoiser);
         let fits = |c: &Canvas| (c.height, c.width) == (height, width);
         let canvas = match self.canvas.take().filter(fits) {
@@ -178,7 +224,14 @@ impl Embedded {
         let canvas = self.canvas.insert(canvas);
         canvas.latent.fill_from(&latent.values);
         for step in 0..steps {
-            denoiser.step(pool, &mut canvas.latent, &mut canvas.denoiser, &self.condition, step, 1.0 / steps as f32);
+            denoiser.step(
+                pool,
+                &mut canvas.latent,
+                &mut canvas.denoiser,
+                &self.condition,
+                step,
+                1.0 / steps as f32,
+            );
         }
         Ok(())
     }
@@ -195,7 +248,10 @@ impl Model for Embedded {
     }
 
     fn runtime(&self) -> Runtime {
-        Runtime { instructions: self.instructions.name().to_owned(), threads: self.pool.threads() }
+        Runtime {
+            instructions: self.instructions.name().to_owned(),
+            threads: self.pool.threads(),
+        }
     }
 
     fn generate(
@@ -208,23 +264,56 @@ impl Model for Embedded {
         let start = Instant::now();
         self.denoise(latent, with, steps)?;
         let denoised = Instant::now();
-        let Some(canvas) = &mut self.canvas else { return Err(self.failed("no canvas".to_owned())) };
+        let Some(canvas) = &mut self.canvas else {
+            return Err(self.failed("no canvas".to_owned()));
+        };
         (picture.stamp, picture.height, picture.width) = (latent.stamp, FACTOR * canvas.height, FACTOR * canvas.width);
         picture.rgba.resize(4 * picture.height * picture.width, 0);
-        let Canvas { latent, denoiser, decoder, .. } = canvas;
-        self.decoder.run(&self.pool, latent, denoiser, decoder, decoder::Output::Bytes(&mut picture.rgba));
+        let Canvas {
+            latent,
+            denoiser,
+            decoder,
+            ..
+        } = canvas;
+        self.decoder.run(
+            &self.pool,
+            latent,
+            denoiser,
+            decoder,
+            decoder::Output::Bytes(&mut picture.rgba),
+        );
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
-        Ok(Timing { denoise_ms: ms(start, denoised), decode_ms: ms(denoised, Instant::now()) })
+        Ok(Timing {
+            denoise_ms: ms(start, denoised),
+            decode_ms: ms(denoised, Instant::now()),
+        })
     }
 
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError> {
         self.denoise(latent, with, steps)?;
-        let Some(canvas) = &mut self.canvas else { return Err(self.failed("no canvas".to_owned())) };
+        let Some(canvas) = &mut self.canvas else {
+            return Err(self.failed("no canvas".to_owned()));
+        };
         let mut values = vec![0.0; latent.shape.len()];
         canvas.latent.copy_to(&mut values);
         let mut image = vec![0.0; 3 * FACTOR * FACTOR * canvas.height * canvas.width];
-        let Canvas { latent: cells, denoiser, decoder, .. } = canvas;
-        self.decoder.run(&self.pool, cells, denoiser, decoder, decoder::Output::Floats(&mut image));
-        Ok(Raw { latent: values, latent_shape: latent.shape, image })
+        let Canvas {
+            latent: cells,
+            denoiser,
+            decoder,
+            ..
+        } = canvas;
+        self.decoder.run(
+            &self.pool,
+            cells,
+            denoiser,
+            decoder,
+            decoder::Output::Floats(&mut image),
+        );
+        Ok(Raw {
+            latent: values,
+            latent_shape: latent.shape,
+            image,
+        })
     }
 }

@@ -38,26 +38,56 @@ impl Attention {
         let scale = Floats::from_slice(&[1.0 / (width as f32).sqrt(); 3 * LANES]);
         let ones = Floats::from_slice(&[1.0; 3 * LANES]);
         let [keys, mask, scores] = std::array::from_fn(|_| Floats::default());
-        Self { instructions, heads, width, keys, mask, scale, ones, zeros: Floats::zeros(3 * LANES), scores }
+        Self {
+            instructions,
+            heads,
+            width,
+            keys,
+            mask,
+            scale,
+            ones,
+            zeros: Floats::zeros(3 * LANES),
+            scores,
+        }
     }
 
     /// Queries in the first channels of `queries`; keys in the channels of `keys` from `first` on and values after
     /// them. Both grids without border; a key is a pixel. `out` gets `heads * width` channels.
     pub fn run(&mut self, pool: &Pool, queries: &Grid, keys: &Grid, first: usize, out: &mut Grid) {
         let (blocks, head_blocks) = (self.heads * self.width / LANES, self.width / LANES);
-        assert!(queries.border == 0 && keys.border == 0, "queries and keys have no border");
-        assert!(queries.lanes == LANES && keys.lanes == LANES && out.lanes == LANES, "lanes");
-        assert!(first.is_multiple_of(LANES) && keys.blocks >= first / LANES + 2 * blocks, "blocks of keys");
+        assert!(
+            queries.border == 0 && keys.border == 0,
+            "queries and keys have no border"
+        );
+        assert!(
+            queries.lanes == LANES && keys.lanes == LANES && out.lanes == LANES,
+            "lanes"
+        );
+        assert!(
+            first.is_multiple_of(LANES) && keys.blocks >= first / LANES + 2 * blocks,
+            "blocks of keys"
+        );
         assert!(queries.blocks >= blocks && out.blocks >= blocks, "blocks of queries");
         assert!((queries.height, queries.width) == (out.height, out.width), "size");
         let count = keys.height * keys.width;
         assert!(count > 0, "at least one key");
         let key_blocks = count.div_ceil(LANES);
-        let (for_keys, for_values) = (self.instructions.group(key_blocks, LANES), self.instructions.group(head_blocks, LANES));
-        let widest = self.instructions.widest(for_keys, LANES).min(self.instructions.widest(for_values, LANES));
+        let (for_keys, for_values) = (
+            self.instructions.group(key_blocks, LANES),
+            self.instructions.group(head_blocks, LANES),
+        );
+        let widest = self
+            .instructions
+            .widest(for_keys, LANES)
+            .min(self.instructions.widest(for_values, LANES));
         self.prepare(pool, keys, first, key_blocks, widest);
 
-        let to = (Scattered(out.floats_mut().as_mut_ptr()), out.origin(), out.row(), out.plane());
+        let to = (
+            Scattered(out.floats_mut().as_mut_ptr()),
+            out.origin(),
+            out.row(),
+            out.plane(),
+        );
         let scratch = (Scattered(self.scores.as_mut_ptr()), key_blocks * widest * LANES);
         let this = &*self;
         pool.run(self.heads * queries.height, &|piece, thread| {
@@ -135,8 +165,12 @@ impl Attention {
                 after: Activation::None,
             },
         };
-        let channels: Vec<_> =
-            (0..head_blocks).map(|b| Segment { offset: (b * q.plane) as isize, len: LANES }).collect();
+        let channels: Vec<_> = (0..head_blocks)
+            .map(|b| Segment {
+                offset: (b * q.plane) as isize,
+                len: LANES,
+            })
+            .collect();
         for block in (0..key_blocks).step_by(for_keys) {
             let gather = Gather {
                 x: q.from.as_ptr(),
@@ -150,9 +184,16 @@ impl Attention {
             // SAFETY: the caller's promise.
             unsafe { l.tile(for_keys.min(key_blocks - block), q.pixels, LANES, &gather, &finish) };
         }
-        l.enter(Softmax { scores: q.scores, blocks: key_blocks, queries: q.pixels });
+        l.enter(Softmax {
+            scores: q.scores,
+            blocks: key_blocks,
+            queries: q.pixels,
+        });
         let scores: Vec<_> = (0..key_blocks)
-            .map(|b| Segment { offset: (b * block_of_scores) as isize, len: LANES.min(q.count - b * LANES) })
+            .map(|b| Segment {
+                offset: (b * block_of_scores) as isize,
+                len: LANES.min(q.count - b * LANES),
+            })
             .collect();
         for block in (0..head_blocks).step_by(for_values) {
             let gather = Gather {

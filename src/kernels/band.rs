@@ -30,17 +30,31 @@ impl Band {
             let first = (0..n).position(|j| any(i, j)).unwrap_or(0);
             let last = (0..n).rposition(|j| any(i, j)).unwrap_or(0);
             let at = weights.len();
-            weights.extend((first..=last).flat_map(|j| (0..LANES).map(move |lane| (j, lane))).map(|(j, lane)| weight(i, j, lane)));
+            weights.extend(
+                (first..=last)
+                    .flat_map(|j| (0..LANES).map(move |lane| (j, lane)))
+                    .map(|(j, lane)| weight(i, j, lane)),
+            );
             (first, last + 1 - first, at)
         });
         let rows = rows.collect();
-        Self { instructions, rows, weights: Floats::from_slice(&weights) }
+        Self {
+            instructions,
+            rows,
+            weights: Floats::from_slice(&weights),
+        }
     }
 
     /// Along each row, from a grid of four lanes (each value used in lanes c, 4 + c, 8 + c, 12 + c) to block 0 of `out`.
     pub fn along_rows_of_four(&self, pool: &Pool, input: &Grid, out: &mut Grid) {
-        assert!(input.lanes == 4 && out.lanes == LANES && self.rows.len() == input.width, "grids of a band");
-        assert!((input.height, input.width) == (out.height, out.width), "sizes of a band");
+        assert!(
+            input.lanes == 4 && out.lanes == LANES && self.rows.len() == input.width,
+            "grids of a band"
+        );
+        assert!(
+            (input.height, input.width) == (out.height, out.width),
+            "sizes of a band"
+        );
         let (origin, row) = (out.origin(), out.row());
         let to = Scattered(out.floats_mut().as_mut_ptr());
         pool.run(input.height.div_ceil(AT_ONCE), &|piece, _| {
@@ -61,8 +75,14 @@ impl Band {
 
     /// Along each column of block 0.
     pub fn along_columns(&self, pool: &Pool, input: &Grid, out: &mut Grid) {
-        assert!(input.lanes == LANES && out.lanes == LANES && self.rows.len() == input.height, "grids of a band");
-        assert!((input.height, input.width) == (out.height, out.width), "sizes of a band");
+        assert!(
+            input.lanes == LANES && out.lanes == LANES && self.rows.len() == input.height,
+            "grids of a band"
+        );
+        assert!(
+            (input.height, input.width) == (out.height, out.width),
+            "sizes of a band"
+        );
         let (origin, row) = (out.origin(), out.row());
         let to = Scattered(out.floats_mut().as_mut_ptr());
         pool.run(input.height, &|y, _| {
@@ -105,7 +125,16 @@ impl<const FOUR: bool> Task for Sum<'_, FOUR> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Lines { from, along, across, to, to_along, to_across, count, outputs } = self.lines;
+        let Lines {
+            from,
+            along,
+            across,
+            to,
+            to_along,
+            to_across,
+            count,
+            outputs,
+        } = self.lines;
         for i in outputs {
             let (first, len, at) = self.band.rows[i];
             let weights = &self.band.weights[at..at + len * LANES];

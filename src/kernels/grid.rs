@@ -66,7 +66,14 @@ impl Grid {
     }
     fn with(blocks: usize, height: usize, width: usize, border: usize, lanes: usize) -> Self {
         let data = Floats::zeros(blocks * (height + 2 * border) * (width + 2 * border) * lanes);
-        Self { data, blocks, height, width, border, lanes }
+        Self {
+            data,
+            blocks,
+            height,
+            width,
+            border,
+            lanes,
+        }
     }
     pub fn height(&self) -> usize {
         self.height

@@ -47,7 +47,10 @@ impl Instructions {
         all
     }
     pub fn best() -> Self {
-        Self::present().first().copied().unwrap_or(Self::Portable(Portable::new()))
+        Self::present()
+            .first()
+            .copied()
+            .unwrap_or(Self::Portable(Portable::new()))
     }
     pub fn name(self) -> &'static str {
         match self {

@@ -2,9 +2,9 @@
 
 use super::{
     Instructions, Pool,
-    pool::Scattered,
     grid::{Floats, Grid, LANES},
     lanes::{Lanes, Task},
+    pool::Scattered,
 };
 
 /// `(x - mean) / sqrt(variance + 1e-5) * weight + bias` over the channels of a pixel (PyTorch's `LayerNorm`).
@@ -21,8 +21,16 @@ impl LayerNorm {
     /// `weight` and `bias`: a value a channel; their number must be a multiple of 16.
     pub fn new(instructions: Instructions, weight: &[f32], bias: &[f32]) -> Self {
         let channels = weight.len();
-        assert!(channels.is_multiple_of(LANES) && bias.len() == channels, "channels of a layer norm");
-        Self { instructions, channels, weight: Floats::from_slice(weight), bias: Floats::from_slice(bias) }
+        assert!(
+            channels.is_multiple_of(LANES) && bias.len() == channels,
+            "channels of a layer norm"
+        );
+        Self {
+            instructions,
+            channels,
+            weight: Floats::from_slice(weight),
+            bias: Floats::from_slice(bias),
+        }
     }
 
     pub fn run(&self, pool: &Pool, input: &Grid, output: &mut Grid) {

@@ -62,11 +62,19 @@ impl Pool {
         let handles: Vec<_> = (0..workers)
             .map_while(|i| {
                 let shared = shared.clone();
-                std::thread::Builder::new().name(format!("kernel {}", i + 1)).spawn(move || shared.work(i)).ok()
+                std::thread::Builder::new()
+                    .name(format!("kernel {}", i + 1))
+                    .spawn(move || shared.work(i))
+                    .ok()
             })
             .collect();
         let workers = handles.iter().map(|h| h.thread().clone()).collect();
-        Self(Arc::new(Inner { shared, turn: Mutex::new(0), workers, handles }))
+        Self(Arc::new(Inner {
+            shared,
+            turn: Mutex::new(0),
+            workers,
+            handles,
+        }))
     }
 
     pub fn threads(&self) -> usize {
@@ -88,8 +96,14 @@ impl Pool {
         shared.done.store(0, Ordering::Relaxed);
         // SAFETY: only the lifetime is changed; this function does not return before every piece is done, and nobody
         // calls the job but for a piece that is not. No worker reads the cell now: all pieces of the last job are done.
-        unsafe { *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), Job>(job)) };
-        shared.ticket.store((u64::from(*epoch) << 32) | ((pieces as u64) << 16), Ordering::SeqCst);
+        unsafe {
+            *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), Job>(
+                job,
+            ))
+        };
+        shared
+            .ticket
+            .store((u64::from(*epoch) << 32) | ((pieces as u64) << 16), Ordering::SeqCst);
         for (thread, asleep) in inner.workers.iter().zip(&shared.asleep) {
             if asleep.swap(false, Ordering::SeqCst) {
                 thread.unpark();
@@ -135,7 +149,10 @@ impl Shared {
     fn claim(&self) -> Option<usize> {
         let mut ticket = self.ticket.load(Ordering::Acquire);
         while Self::open(ticket) {
-            match self.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Acquire) {
+            match self
+                .ticket
+                .compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Some((ticket & 0xffff) as usize),
                 Err(now) => ticket = now,
             }
@@ -201,7 +218,11 @@ pub fn physical_cores() -> usize {
             std::fs::read_to_string(path).ok()
         })
         .collect::<std::collections::BTreeSet<_>>();
-    if siblings.is_empty() { logical } else { siblings.len().min(logical) }
+    if siblings.is_empty() {
+        logical
+    } else {
+        siblings.len().min(logical)
+    }
 }
 
 /// A place that the pieces of one job write to, each to addresses of its own.

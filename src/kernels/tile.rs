@@ -147,7 +147,14 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
         // SAFETY: the caller promises P pixels of V blocks at the output.
         unsafe {
             match f.to {
-                To::Blocks { out, blocks, step, before, accumulate, after } => {
+                To::Blocks {
+                    out,
+                    blocks,
+                    step,
+                    before,
+                    accumulate,
+                    after,
+                } => {
                     for v in 0..V {
                         for p in 0..P {
                             let at = out.add(blocks[v] + p * step);

@@ -139,7 +139,11 @@ impl Lanes for Avx512 {
     unsafe fn paint(self, at: *mut u8, row_bytes: usize, rgb: [__m512; 3]) {
         // SAFETY: the caller promises four rows of 16 bytes; `self` proves the instructions.
         unsafe {
-            let [r, g, b] = [_mm512_cvtps_epi32(rgb[0]), _mm512_cvtps_epi32(rgb[1]), _mm512_cvtps_epi32(rgb[2])];
+            let [r, g, b] = [
+                _mm512_cvtps_epi32(rgb[0]),
+                _mm512_cvtps_epi32(rgb[1]),
+                _mm512_cvtps_epi32(rgb[2]),
+            ];
             let rg = _mm512_or_si512(r, _mm512_slli_epi32::<8>(g));
             let ba = _mm512_or_si512(_mm512_slli_epi32::<16>(b), _mm512_set1_epi32(0xff00_0000_u32 as i32));
             let px = _mm512_or_si512(rg, ba);
@@ -195,10 +199,12 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn repeat(self, at: *const f32) -> Pair {
         // SAFETY: the caller's promise; `self` proves the instructions.
-        unsafe { {
-            let four = _mm_loadu_ps(at);
-            [_mm256_set_m128(four, four); 2]
-        } }
+        unsafe {
+            {
+                let four = _mm_loadu_ps(at);
+                [_mm256_set_m128(four, four); 2]
+            }
+        }
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut f32, v: Pair) {

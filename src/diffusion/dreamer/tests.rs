@@ -34,7 +34,13 @@ impl Model for Scripted {
     fn flops(&self, _: Shape, _: usize) -> u64 {
         1
     }
-    fn generate(&mut self, latent: &Latent, _: &Conditioning, _: usize, p: &mut Picture) -> Result<Timing, GenerateError> {
+    fn generate(
+        &mut self,
+        latent: &Latent,
+        _: &Conditioning,
+        _: usize,
+        p: &mut Picture,
+    ) -> Result<Timing, GenerateError> {
         let value = latent.values[0];
         self.begun.send(value).unwrap();
         if let Some(gate) = &self.gate {
@@ -42,11 +48,17 @@ impl Model for Scripted {
         }
         assert!(value < 900.0, "as planned");
         if value < 0.0 {
-            return Err(GenerateError::Failed { model: "scripted".to_owned(), why: "told so".to_owned() });
+            return Err(GenerateError::Failed {
+                model: "scripted".to_owned(),
+                why: "told so".to_owned(),
+            });
         }
         (p.stamp, p.width, p.height) = (latent.stamp, 1, 1);
         p.rgba = vec![value as u8, self.shade, 0, 255];
-        Ok(Timing { denoise_ms: 2.0, decode_ms: 1.0 })
+        Ok(Timing {
+            denoise_ms: 2.0,
+            decode_ms: 1.0,
+        })
     }
     fn generate_raw(&mut self, _: &Latent, _: &Conditioning, _: usize) -> Result<Raw, GenerateError> {
         unreachable!("not asked for")
@@ -73,13 +85,39 @@ fn scripted(shade: u8, gate: Option<Receiver<()>>) -> Stage {
         max_steps: 1,
         weights: 0,
     };
-    Stage { model: Box::new(Scripted { card, gate, begun, dropped: dropped.clone(), shade }), begun: seen, dropped }
+    Stage {
+        model: Box::new(Scripted {
+            card,
+            gate,
+            begun,
+            dropped: dropped.clone(),
+            shade,
+        }),
+        begun: seen,
+        dropped,
+    }
 }
 
 fn ask(dreamer: &Dreamer, value: f32) {
-    let stamp = Stamp { hop: value.abs() as u64, signal_secs: 0.0, arrived: Instant::now() };
-    let shape = Shape { channels: 1, height: 1, width: 1 };
-    dreamer.submit(Latent { stamp, shape, values: Arc::new([value]) }, Conditioning::default(), 1);
+    let stamp = Stamp {
+        hop: value.abs() as u64,
+        signal_secs: 0.0,
+        arrived: Instant::now(),
+    };
+    let shape = Shape {
+        channels: 1,
+        height: 1,
+        width: 1,
+    };
+    dreamer.submit(
+        Latent {
+            stamp,
+            shape,
+            values: Arc::new([value]),
+        },
+        Conditioning::default(),
+        1,
+    );
 }
 
 fn until(condition: impl Fn() -> bool) {
@@ -105,7 +143,10 @@ fn of_the_requests_that_come_during_a_picture_only_the_newest_is_painted() {
     assert_eq!(stage.begun.recv().unwrap(), 4.0);
     until(|| dreamer.latest().is_some_and(|p| p.stamp.hop == 4));
     let stats = dreamer.stats();
-    assert_eq!((stats.pictures, stats.replaced, stats.picture.p50_ms > 0.0), (2, 2, true));
+    assert_eq!(
+        (stats.pictures, stats.replaced, stats.picture.p50_ms > 0.0),
+        (2, 2, true)
+    );
     assert_eq!((stats.denoise.p50_ms, stats.decode.p99_ms), (2.0, 1.0));
 }
 

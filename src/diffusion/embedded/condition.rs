@@ -42,7 +42,9 @@ impl Linear {
     fn new(weights: &Weights, name: &str, outputs: usize) -> Self {
         let weight = weights.get(&format!("{name}.weight"));
         let inputs = weight.len() / outputs;
-        let columns = (0..inputs).flat_map(|i| (0..outputs).map(move |o| weight[o * inputs + i])).collect();
+        let columns = (0..inputs)
+            .flat_map(|i| (0..outputs).map(move |o| weight[o * inputs + i]))
+            .collect();
         let bias = match weights.get(&format!("{name}.bias")) {
             [] => vec![0.0; outputs],
             bias => bias.to_vec(),
@@ -78,8 +80,14 @@ impl Condition {
             mood: linear("mood", CONDITION),
             time: linear("time", CONDITION),
             cond: linear("cond", CONDITION),
-            films: BLOCKS.iter().map(|(name, c)| linear(&format!("{name}.film"), 2 * c)).collect(),
-            biases: BLOCKS.iter().map(|(name, _)| weights.get(&format!("denoiser.{name}.conv1.bias")).to_vec()).collect(),
+            films: BLOCKS
+                .iter()
+                .map(|(name, c)| linear(&format!("{name}.film"), 2 * c))
+                .collect(),
+            biases: BLOCKS
+                .iter()
+                .map(|(name, _)| weights.get(&format!("denoiser.{name}.conv1.bias")).to_vec())
+                .collect(),
             null: weights.get("denoiser.null").to_vec(),
             scene_name: weights.get("denoiser.scene_name").to_vec(),
             scene_value: weights.get("denoiser.scene_value").to_vec(),
@@ -98,7 +106,9 @@ impl Condition {
     pub fn prepare(&mut self, pool: &Pool, with: &Conditioning, steps: usize) -> Result<(), String> {
         if !with.context.len().is_multiple_of(CONTEXT) || with.context.len() > MOST_TOKENS * CONTEXT {
             let found = with.context.len();
-            return Err(format!("context tokens are {CONTEXT} numbers each, at most {MOST_TOKENS} tokens, not {found} numbers"));
+            return Err(format!(
+                "context tokens are {CONTEXT} numbers each, at most {MOST_TOKENS} tokens, not {found} numbers"
+            ));
         }
         if with.context.iter().any(|v| !v.is_finite()) {
             return Err("context tokens must be finite numbers".to_owned());
@@ -125,14 +135,27 @@ impl Condition {
 
     /// Genre weights of sum 1; equal ones if none is above 0.
     fn genre_weights(&self, with: &Conditioning) -> Vec<f32> {
-        let weight = |i: usize| with.genres.get(i).copied().filter(|w| w.is_finite() && *w > 0.0).unwrap_or(0.0);
+        let weight = |i: usize| {
+            with.genres
+                .get(i)
+                .copied()
+                .filter(|w| w.is_finite() && *w > 0.0)
+                .unwrap_or(0.0)
+        };
         let sum: f32 = (0..self.genres).map(weight).sum();
-        let share = |i| if sum > 0.0 && sum.is_finite() { weight(i) / sum } else { 1.0 / self.genres as f32 };
+        let share = |i| {
+            if sum > 0.0 && sum.is_finite() {
+                weight(i) / sum
+            } else {
+                1.0 / self.genres as f32
+            }
+        };
         (0..self.genres).map(share).collect()
     }
 
     fn modulate(&mut self, with: &Conditioning, step: usize, time: f32) {
-        let angles = |f: fn(f32) -> f32| (0..TIME / 2).map(move |k| f(time * std::f32::consts::PI * (1_u32 << k) as f32));
+        let angles =
+            |f: fn(f32) -> f32| (0..TIME / 2).map(move |k| f(time * std::f32::consts::PI * (1_u32 << k) as f32));
         let angles: Vec<f32> = angles(f32::cos).chain(angles(f32::sin)).collect();
         let mut sum = vec![0.0; CONDITION];
         self.genre.add_to(&self.genre_weights(with), &mut sum);
@@ -143,7 +166,8 @@ impl Condition {
         self.cond.add_to(&sum, &mut e);
         silu(&mut e);
         if self.modulation.len() <= step {
-            self.modulation.push(self.biases.iter().map(|bias| Affine::bias(bias)).collect());
+            self.modulation
+                .push(self.biases.iter().map(|bias| Affine::bias(bias)).collect());
         }
         for ((film, bias), affine) in self.films.iter().zip(&self.biases).zip(&mut self.modulation[step]) {
             let mut both = vec![0.0; film.bias.len()];
@@ -159,7 +183,10 @@ impl Condition {
         let mut tokens = self.null.clone();
         let value = |i: usize| with.scene.get(i).copied().map_or(0.0, tame);
         if (0..self.scene).any(|i| value(i) != 0.0) {
-            let lines = self.scene_name.chunks_exact(CONTEXT).zip(self.scene_value.chunks_exact(CONTEXT));
+            let lines = self
+                .scene_name
+                .chunks_exact(CONTEXT)
+                .zip(self.scene_value.chunks_exact(CONTEXT));
             for (i, (name, slope)) in lines.enumerate() {
                 let present = f32::from(u8::from(value(i) != 0.0));
                 tokens.extend(name.iter().zip(slope).map(|(n, s)| (n + value(i) * s) * present));
@@ -168,7 +195,9 @@ impl Condition {
         tokens.extend_from_slice(&with.context);
         let count = tokens.len() / CONTEXT;
         let mut columns = Grid::borderless(CONTEXT, 1, count);
-        let planar: Vec<f32> = (0..tokens.len()).map(|i| tokens[i % count * CONTEXT + i / count]).collect();
+        let planar: Vec<f32> = (0..tokens.len())
+            .map(|i| tokens[i % count * CONTEXT + i / count])
+            .collect();
         columns.fill_from(&planar);
         self.context = Grid::borderless(2 * LEVELS[2], 1, count);
         let (kv, bias) = &self.kv;

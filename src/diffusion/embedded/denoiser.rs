@@ -8,7 +8,8 @@ use super::{
 use crate::{
     diffusion::weights::Weights,
     kernels::{
-        Activation, Affine, Attention, Band, Conv, ConvShape, Finish, Grid, Instructions, LayerNorm, Pool, Tap, Target,
+        Activation, Affine, Attention, Band, Conv, Conv3, ConvShape, Finish, Grid, Instructions, LayerNorm, Pool, Tap,
+        Target,
     },
 };
 
@@ -29,8 +30,8 @@ pub(super) struct Denoiser {
 
 /// `x + conv2(silu(film(conv1(x))))`, in place.
 struct Block {
-    conv1: Conv,
-    conv2: Layer,
+    conv1: Conv3,
+    conv2: Layer<Conv3>,
 }
 
 struct AttentionLayers {
@@ -113,14 +114,20 @@ impl Denoiser {
             _ => c,
         };
         let weight = weights.get("denoiser.conv_in.weight");
-        let shape = ConvShape { inputs: vec![16, SEEN - 16], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
+        let shape = ConvShape {
+            inputs: vec![16, SEEN - 16],
+            ..ConvShape::conv3x3(SEEN, LEVELS[0])
+        };
         let conv_in = Layer {
             conv: Conv::new(set, shape, |o, t, c| weight[(o * SEEN + channel(c)) * 9 + t]),
             bias: Affine::bias(weights.get("denoiser.conv_in.bias")),
         };
         let block = |i: usize| {
             let layer = |part| Layer::conv3x3(weights, set, &format!("denoiser.{}.{part}", BLOCKS[i].0));
-            Block { conv1: layer("conv1").conv, conv2: layer("conv2") }
+            Block {
+                conv1: layer("conv1").conv,
+                conv2: layer("conv2"),
+            }
         };
         let bias = weights.get("denoiser.conv_out.bias");
         Self {
@@ -139,31 +146,52 @@ impl Denoiser {
     }
 
     /// `x += velocity(x, t) dt` for step `step` of those that `condition` was prepared for.
-    pub fn step(&mut self, pool: &Pool, x: &mut Grid, buffers: &mut Buffers, condition: &Condition, step: usize, dt: f32) {
+    pub fn step(
+        &mut self,
+        pool: &Pool,
+        x: &mut Grid,
+        buffers: &mut Buffers,
+        condition: &Condition,
+        step: usize,
+        dt: f32,
+    ) {
         buffers.blur(pool, x);
-        let Buffers { seen, levels, projected, .. } = buffers;
+        let Buffers {
+            seen,
+            levels,
+            projected,
+            ..
+        } = buffers;
         let [(a0, b0), (a1, b1), (a2, b2)] = levels;
         let films = &condition.modulation[step];
         seen.fill_from_four(LATENT_AT, x);
-        self.conv_in.conv.run(pool, seen, self.conv_in.finish(), Target::Grid(a0));
+        self.conv_in
+            .conv
+            .run(pool, seen, self.conv_in.finish(), Target::Grid(a0));
         self.blocks[0].run(pool, a0, b0, &films[0], Activation::None);
         self.down0.conv.run(pool, a0, self.down0.finish(), Target::Grid(a1));
         self.blocks[1].run(pool, a1, b1, &films[1], Activation::None);
         self.down1.conv.run(pool, a1, self.down1.finish(), Target::Grid(a2));
         self.blocks[2].run(pool, a2, b2, &films[2], Activation::None);
         self.self_attention.run(pool, a2, b2, projected, None);
-        self.cross_attention.run(pool, a2, b2, projected, Some(&condition.context));
+        self.cross_attention
+            .run(pool, a2, b2, projected, Some(&condition.context));
         self.blocks[3].run(pool, a2, b2, &films[3], Activation::None);
-        self.up1.conv.run(pool, a2, self.up1.finish().accumulate(), Target::Shuffled2(a1));
+        self.up1
+            .conv
+            .run(pool, a2, self.up1.finish().accumulate(), Target::Shuffled2(a1));
         self.blocks[4].run(pool, a1, b1, &films[4], Activation::None);
-        self.up0.conv.run(pool, a1, self.up0.finish().accumulate(), Target::Shuffled2(a0));
+        self.up0
+            .conv
+            .run(pool, a1, self.up0.finish().accumulate(), Target::Shuffled2(a0));
         self.blocks[5].run(pool, a0, b0, &films[5], Activation::Silu);
         if self.stride.0 != dt {
             let bias = &self.conv_out_bias;
             self.stride.0 = dt;
             self.stride.1.set((0..16).map(|lane| (dt, dt * bias[lane % 4])));
         }
-        self.conv_out.run(pool, a0, Finish::plain(&self.stride.1).accumulate(), Target::Grid(x));
+        self.conv_out
+            .run(pool, a0, Finish::plain(&self.stride.1).accumulate(), Target::Grid(x));
     }
 }
 
@@ -173,7 +201,11 @@ fn conv_out(weights: &Weights, set: Instructions) -> Conv {
     let weight = weights.get("denoiser.conv_out.weight");
     let inputs = LEVELS[0];
     let taps: Vec<Tap> = (-1..=1).flat_map(|dy| (-1..=4).map(move |dx| Tap { dy, dx })).collect();
-    let shape = ConvShape { taps: taps.clone(), stride: (1, 4), ..ConvShape::linear(inputs, 16) };
+    let shape = ConvShape {
+        taps: taps.clone(),
+        stride: (1, 4),
+        ..ConvShape::linear(inputs, 16)
+    };
     Conv::new(set, shape, |lane, tap, c| {
         let (pixel, channel) = (lane / 4, lane % 4);
         let dx = taps[tap].dx - pixel as isize;
@@ -187,8 +219,18 @@ fn conv_out(weights: &Weights, set: Instructions) -> Conv {
 
 impl Block {
     fn run(&self, pool: &Pool, x: &mut Grid, between: &mut Grid, film: &Affine, after: Activation) {
-        self.conv1.run(pool, x, Finish::plain(film).before(Activation::Silu), Target::Grid(between));
-        self.conv2.conv.run(pool, between, self.conv2.finish().accumulate().after(after), Target::Grid(x));
+        self.conv1.run(
+            pool,
+            x,
+            Finish::plain(film).before(Activation::Silu),
+            Target::Grid(between),
+        );
+        self.conv2.conv.run(
+            pool,
+            between,
+            self.conv2.finish().accumulate().after(after),
+            Target::Grid(x),
+        );
     }
 }
 
@@ -197,10 +239,17 @@ impl AttentionLayers {
         let c = LEVELS[2];
         let get = |part: &str| weights.get(&format!("denoiser.{name}.{part}"));
         let linear = |parts: &[&str]| {
-            let weight: Vec<f32> = parts.iter().flat_map(|p| get(&format!("{p}.weight"))).copied().collect();
+            let weight: Vec<f32> = parts
+                .iter()
+                .flat_map(|p| get(&format!("{p}.weight")))
+                .copied()
+                .collect();
             let bias: Vec<f32> = parts.iter().flat_map(|p| get(&format!("{p}.bias"))).copied().collect();
             let conv = Conv::new(set, ConvShape::linear(c, bias.len()), |o, _, i| weight[o * c + i]);
-            Layer { conv, bias: Affine::bias(&bias) }
+            Layer {
+                conv,
+                bias: Affine::bias(&bias),
+            }
         };
         Self {
             norm: LayerNorm::new(set, get("norm.weight"), get("norm.bias")),
@@ -213,9 +262,13 @@ impl AttentionLayers {
     /// `x + out(attention(norm(x)))`, in place; over its own cells, or over the context.
     fn run(&mut self, pool: &Pool, x: &mut Grid, between: &mut Grid, projected: &mut Grid, context: Option<&Grid>) {
         self.norm.run(pool, x, between);
-        self.project.conv.run(pool, between, self.project.finish(), Target::Grid(projected));
+        self.project
+            .conv
+            .run(pool, between, self.project.finish(), Target::Grid(projected));
         let (keys, first) = context.map_or((&*projected, LEVELS[2]), |context| (context, 0));
         self.attention.run(pool, projected, keys, first, between);
-        self.out.conv.run(pool, between, self.out.finish().accumulate(), Target::Grid(x));
+        self.out
+            .conv
+            .run(pool, between, self.out.finish().accumulate(), Target::Grid(x));
     }
 }

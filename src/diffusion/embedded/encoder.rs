@@ -3,16 +3,16 @@
 use super::{FACTOR, LATENT, Layer, Residual, names::ENCODER};
 use crate::{
     diffusion::weights::Weights,
-    kernels::{Activation, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Conv3, Grid, Instructions, Pool, Target},
 };
 
 pub(super) struct Encoder {
-    conv_in: Layer,
+    conv_in: Layer<Conv3>,
     res0: Residual,
     down: Layer,
     res1: Residual,
     res2: Residual,
-    conv_out: Layer,
+    conv_out: Layer<Conv3>,
     mean: Vec<f32>,
     std: Vec<f32>,
 }
@@ -44,7 +44,9 @@ impl Encoder {
         seen.fill_from(&unshuffled);
         let mut a = Grid::new(ENCODER[0], h, w);
         let mut b = a.clone();
-        self.conv_in.conv.run(pool, &seen, self.conv_in.finish(), Target::Grid(&mut a));
+        self.conv_in
+            .conv
+            .run(pool, &seen, self.conv_in.finish(), Target::Grid(&mut a));
         self.res0.run(pool, &mut a, &mut b, Activation::Relu);
         let mut c = Grid::new(ENCODER[1], height / FACTOR, width / FACTOR);
         let mut d = c.clone();
@@ -52,7 +54,9 @@ impl Encoder {
         self.res1.run(pool, &mut c, &mut d, Activation::None);
         self.res2.run(pool, &mut c, &mut d, Activation::None);
         let mut cells = Grid::new(LATENT, c.height(), c.width());
-        self.conv_out.conv.run(pool, &c, self.conv_out.finish(), Target::Grid(&mut cells));
+        self.conv_out
+            .conv
+            .run(pool, &c, self.conv_out.finish(), Target::Grid(&mut cells));
         let mut latent = vec![0.0; LATENT * c.height() * c.width()];
         cells.copy_to(&mut latent);
         let each = latent.chunks_exact_mut(c.height() * c.width());

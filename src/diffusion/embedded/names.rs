@@ -40,19 +40,38 @@ impl Head {
     pub fn check(weights: &Weights) -> Result<Self, String> {
         let entry = |key: &str| weights.metadata.get(key).map_or("", String::as_str);
         if entry("wavedream") != "box" {
-            return Err("is a safetensors file but not a model of wavedream (its head lacks wavedream = box)".to_owned());
+            return Err(
+                "is a safetensors file but not a model of wavedream (its head lacks wavedream = box)".to_owned(),
+            );
         }
         if entry("version") != "1" {
             let version = entry("version");
-            return Err(format!("is a model of version {version:?}; this program reads version 1: take a newer program"));
+            return Err(format!(
+                "is a model of version {version:?}; this program reads version 1: take a newer program"
+            ));
         }
-        let words = |key: &str| entry(key).split(',').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-        let sigmas: Option<Vec<f64>> = words("sigmas").iter().map(|s| s.parse().ok()).collect();
-        let sigmas = sigmas.and_then(|s| <[f64; 4]>::try_from(s).ok()).filter(|s| s.iter().all(|s| *s > 0.0));
-        let Some(sigmas) = sigmas else {
-            return Err(format!("says sigmas = {:?}, where four numbers above 0 belong", entry("sigmas")));
+        let words = |key: &str| {
+            entry(key)
+                .split(',')
+                .filter(|w| !w.is_empty())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
-        let head = Self { genres: words("genres"), scene: words("scene"), sigmas };
+        let sigmas: Option<Vec<f64>> = words("sigmas").iter().map(|s| s.parse().ok()).collect();
+        let sigmas = sigmas
+            .and_then(|s| <[f64; 4]>::try_from(s).ok())
+            .filter(|s| s.iter().all(|s| *s > 0.0));
+        let Some(sigmas) = sigmas else {
+            return Err(format!(
+                "says sigmas = {:?}, where four numbers above 0 belong",
+                entry("sigmas")
+            ));
+        };
+        let head = Self {
+            genres: words("genres"),
+            scene: words("scene"),
+            sigmas,
+        };
         if head.genres.is_empty() {
             return Err("names no genres in its head".to_owned());
         }
@@ -85,7 +104,14 @@ struct Layer {
 
 fn layers() -> Vec<Layer> {
     let mut all = Vec::new();
-    let mut add = |name: &str, outputs, inputs, side| all.push(Layer { name: name.to_owned(), outputs, inputs, side });
+    let mut add = |name: &str, outputs, inputs, side| {
+        all.push(Layer {
+            name: name.to_owned(),
+            outputs,
+            inputs,
+            side,
+        })
+    };
     let [c0, c1, c2] = LEVELS;
     add("denoiser.time", CONDITION, TIME, None);
     add("denoiser.cond", CONDITION, CONDITION, None);
@@ -114,7 +140,10 @@ fn layers() -> Vec<Layer> {
     add("encoder.down", e1, 4 * e0, Some(1));
     add("encoder.conv_out", LATENT, e1, Some(3));
     let residuals = [("decoder.res0", d0), ("decoder.res1", d0), ("decoder.res2", d1)];
-    for (name, c) in residuals.into_iter().chain([("encoder.res0", e0), ("encoder.res1", e1), ("encoder.res2", e1)]) {
+    for (name, c) in residuals
+        .into_iter()
+        .chain([("encoder.res0", e0), ("encoder.res1", e1), ("encoder.res2", e1)])
+    {
         add(&format!("{name}.conv1"), c, c, Some(3));
         add(&format!("{name}.conv2"), c, c, Some(3));
     }

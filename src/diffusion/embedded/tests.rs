@@ -23,7 +23,11 @@ impl Reference {
     }
     fn get(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
         let view = self.0.tensor(name).unwrap();
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        let values = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect();
         (view.shape().to_vec(), values)
     }
     fn latent(&self, name: &str) -> Latent {
@@ -37,15 +41,35 @@ impl Reference {
             genres: self.get("genre").1.iter().map(|w| 3.0 * w).collect(),
             vivid: mood[0],
             bright: mood[1],
-            scene: if scene == Some(false) { self.get("scene").1 } else { vec![] },
-            context: if scene == Some(true) { self.get("context").1 } else { vec![] },
+            scene: if scene == Some(false) {
+                self.get("scene").1
+            } else {
+                vec![]
+            },
+            context: if scene == Some(true) {
+                self.get("context").1
+            } else {
+                vec![]
+            },
         }
     }
 }
 
 fn latent(height: usize, width: usize, values: Vec<f32>) -> Latent {
-    let stamp = Stamp { hop: 3, signal_secs: 0.1, arrived: Instant::now() };
-    Latent { stamp, shape: Shape { channels: 4, height, width }, values: values.into() }
+    let stamp = Stamp {
+        hop: 3,
+        signal_secs: 0.1,
+        arrived: Instant::now(),
+    };
+    Latent {
+        stamp,
+        shape: Shape {
+            channels: 4,
+            height,
+            width,
+        },
+        values: values.into(),
+    }
 }
 
 fn noise(height: usize, width: usize) -> Latent {
@@ -56,11 +80,18 @@ fn noise(height: usize, width: usize) -> Latent {
 fn models() -> impl Iterator<Item = Embedded> {
     let weights = Weights::parse(WEIGHTS).unwrap();
     let pool = Pool::new(2);
-    Instructions::present().into_iter().map(move |set| Embedded::new(&weights, set, &pool).unwrap())
+    Instructions::present()
+        .into_iter()
+        .map(move |set| Embedded::new(&weights, set, &pool).unwrap())
 }
 
 fn blank() -> Picture {
-    Picture { stamp: noise(4, 4).stamp, width: 0, height: 0, rgba: vec![] }
+    Picture {
+        stamp: noise(4, 4).stamp,
+        width: 0,
+        height: 0,
+        rgba: vec![],
+    }
 }
 
 #[track_caller]
@@ -69,7 +100,12 @@ fn close(model: &Embedded, what: &str, found: &[f32], expected: &[f32]) {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let off = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let error = off / norm(&mut expected.iter().map(|v| f64::from(*v)));
-    assert!(error <= TOLERANCE, "{what} on {}: {error:.2e}", model.instructions.name());
+    println!("{what} on {}: {error:.1e}", model.instructions.name());
+    assert!(
+        error <= TOLERANCE,
+        "{what} on {}: {error:.2e}",
+        model.instructions.name()
+    );
 }
 
 #[test]
@@ -88,7 +124,13 @@ fn every_entry_of_the_reference_is_reproduced() {
                     let name = format!("{size}.velocity.t{time}{end}");
                     // A whole step of length 1 from z at the time of the second of two steps.
                     model.denoise(&z, &with, 2).unwrap();
-                    let Embedded { pool, denoiser, condition, canvas, .. } = &mut model;
+                    let Embedded {
+                        pool,
+                        denoiser,
+                        condition,
+                        canvas,
+                        ..
+                    } = &mut model;
                     let canvas = canvas.as_mut().unwrap();
                     canvas.latent.fill_from(&z.values);
                     denoiser.step(pool, &mut canvas.latent, &mut canvas.denoiser, condition, step, 1.0);
@@ -140,7 +182,10 @@ fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
             let mut picture = blank();
             model.generate(&z, &with, 1, &mut picture).unwrap();
             assert_eq!((picture.height, picture.width), (8 * z.shape.height, 8 * z.shape.width));
-            assert_eq!((picture.stamp.hop, picture.rgba.len()), (3, 4 * picture.height * picture.width));
+            assert_eq!(
+                (picture.stamp.hop, picture.rgba.len()),
+                (3, 4 * picture.height * picture.width)
+            );
             for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
                 assert_eq!(pixel[3], 255);
                 for c in 0..3 {
@@ -155,7 +200,11 @@ fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
 #[test]
 fn the_same_latent_gives_the_same_bytes_whatever_was_painted_before_and_on_any_number_of_threads() {
     let weights = Weights::parse(WEIGHTS).unwrap();
-    let with = Conditioning { scene: vec![0.5], vivid: 0.3, ..Conditioning::default() };
+    let with = Conditioning {
+        scene: vec![0.5],
+        vivid: 0.3,
+        ..Conditioning::default()
+    };
     let paint = |model: &mut Embedded, z: &Latent, with: &Conditioning, steps| {
         let mut picture = blank();
         model.generate(z, with, steps, &mut picture).unwrap();
@@ -174,7 +223,10 @@ fn genre_weights_count_by_their_share_and_none_means_all() {
     let weights = Weights::parse(WEIGHTS).unwrap();
     let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
     let mut latent_of = |genres: &[f32]| {
-        let with = Conditioning { genres: genres.to_vec(), ..Conditioning::default() };
+        let with = Conditioning {
+            genres: genres.to_vec(),
+            ..Conditioning::default()
+        };
         model.generate_raw(&noise(8, 8), &with, 1).unwrap().latent
     };
     assert_eq!(latent_of(&[1.0, 1.0]), latent_of(&[7.0, 7.0, -3.0, f32::NAN]));
@@ -188,15 +240,31 @@ fn what_does_not_fit_is_refused_in_a_sentence_and_the_model_goes_on() {
     let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
     let mut picture = blank();
     for (height, width) in [(6, 8), (8, 0), (8, 516)] {
-        let error = model.generate(&noise(height, width), &Conditioning::default(), 1, &mut picture).unwrap_err();
+        let error = model
+            .generate(&noise(height, width), &Conditioning::default(), 1, &mut picture)
+            .unwrap_err();
         assert!(error.to_string().contains("multiples of 4"), "{error}");
     }
-    let short = Latent { values: Arc::new([0.0; 7]), ..noise(8, 8) };
-    assert!(model.generate(&short, &Conditioning::default(), 1, &mut picture).is_err());
-    let with = Conditioning { context: vec![0.0; 65], ..Conditioning::default() };
+    let short = Latent {
+        values: Arc::new([0.0; 7]),
+        ..noise(8, 8)
+    };
+    assert!(
+        model
+            .generate(&short, &Conditioning::default(), 1, &mut picture)
+            .is_err()
+    );
+    let with = Conditioning {
+        context: vec![0.0; 65],
+        ..Conditioning::default()
+    };
     let error = model.generate(&noise(8, 8), &with, 1, &mut picture).unwrap_err();
     assert!(error.to_string().contains("64 numbers each"), "{error}");
-    assert!(model.generate(&noise(8, 8), &Conditioning::default(), 9, &mut picture).is_ok());
+    assert!(
+        model
+            .generate(&noise(8, 8), &Conditioning::default(), 9, &mut picture)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -210,7 +278,12 @@ fn broken_numbers_in_latent_and_conditioning_leave_no_trace_in_the_next_picture(
     };
     let calm = Conditioning::default();
     let before = paint(&noise(8, 8), &calm);
-    let broken = Conditioning { vivid: f32::NAN, bright: f32::INFINITY, scene: vec![f32::NAN; 9], ..calm.clone() };
+    let broken = Conditioning {
+        vivid: f32::NAN,
+        bright: f32::INFINITY,
+        scene: vec![f32::NAN; 9],
+        ..calm.clone()
+    };
     paint(&latent(8, 8, vec![f32::NAN; 256]), &broken);
     assert!(paint(&noise(8, 8), &calm) == before);
 }
@@ -218,7 +291,12 @@ fn broken_numbers_in_latent_and_conditioning_leave_no_trace_in_the_next_picture(
 #[test]
 fn a_picture_goes_through_the_encoder_to_a_finite_latent() {
     let model = models().next().unwrap();
-    let picture = Picture { width: 32, height: 16, rgba: vec![128; 4 * 32 * 16], ..blank() };
+    let picture = Picture {
+        width: 32,
+        height: 16,
+        rgba: vec![128; 4 * 32 * 16],
+        ..blank()
+    };
     let latent = model.encode(&picture).unwrap();
     assert!(latent.len() == 4 * 4 * 2 && latent.iter().all(|v| v.is_finite()));
     assert!(model.encode(&Picture { width: 30, ..picture }).is_err());
@@ -227,7 +305,17 @@ fn a_picture_goes_through_the_encoder_to_a_finite_latent() {
 #[test]
 fn the_cost_is_that_which_network_py_counts() {
     let model = models().next().unwrap();
-    let gflop = |height, width, steps| model.flops(Shape { channels: 4, height, width }, steps) as f64 / 1e9;
+    let gflop = |height, width, steps| {
+        model.flops(
+            Shape {
+                channels: 4,
+                height,
+                width,
+            },
+            steps,
+        ) as f64
+            / 1e9
+    };
     // `python models/training/network.py` prints 5.92 for one step at 512x512.
     assert!((gflop(64, 64, 1) - 5.92).abs() < 0.01, "{}", gflop(64, 64, 1));
     let denoiser = gflop(64, 64, 2) - gflop(64, 64, 1);

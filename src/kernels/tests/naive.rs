@@ -10,7 +10,11 @@ pub struct Map {
 impl Map {
     pub fn at(&self, c: usize, y: isize, x: isize) -> f64 {
         let inside = y >= 0 && x >= 0 && (y as usize) < self.height && (x as usize) < self.width;
-        if inside { f64::from(self.values[(c * self.height + y as usize) * self.width + x as usize]) } else { 0.0 }
+        if inside {
+            f64::from(self.values[(c * self.height + y as usize) * self.width + x as usize])
+        } else {
+            0.0
+        }
     }
 }
 
@@ -47,9 +51,14 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], heads: usize, width: usize) ->
     let mut out = vec![0.0; q.len()];
     for head in 0..heads {
         for i in 0..queries {
-            let channel = |values: &[f32], n: usize, c: usize, at: usize| f64::from(values[(head * width + c) * n + at]);
+            let channel =
+                |values: &[f32], n: usize, c: usize, at: usize| f64::from(values[(head * width + c) * n + at]);
             let scores: Vec<f64> = (0..keys)
-                .map(|j| (0..width).map(|c| channel(q, queries, c, i) * channel(k, keys, c, j)).sum::<f64>())
+                .map(|j| {
+                    (0..width)
+                        .map(|c| channel(q, queries, c, i) * channel(k, keys, c, j))
+                        .sum::<f64>()
+                })
                 .map(|s| s / (width as f64).sqrt())
                 .collect();
             let largest = scores.iter().fold(f64::MIN, |m, s| m.max(*s));
