@@ -11,6 +11,11 @@
 //!
 //! Everything here runs on the thread that calls it and on the workers of its [`Pool`].
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "registers, pixels and taps are counted; several arrays share an index"
+)]
+
 mod attention;
 mod band;
 mod candle_op;

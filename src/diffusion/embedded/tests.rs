@@ -188,9 +188,9 @@ fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
             );
             for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
                 assert_eq!(pixel[3], 255);
-                for c in 0..3 {
+                for (c, byte) in pixel[..3].iter().enumerate() {
                     let value = (raw.image[c * picture.height * picture.width + i] * 127.5 + 127.5).clamp(0.0, 255.0);
-                    assert!((f32::from(pixel[c]) - value).abs() < 1.0, "{} for {value}", pixel[c]);
+                    assert!((f32::from(*byte) - value).abs() < 1.0, "{byte} for {value}");
                 }
             }
         }
