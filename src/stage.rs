@@ -107,10 +107,7 @@ impl Use {
         Self {
             name: name.to_owned(),
             amount,
-            params: params
-                .iter()
-                .map(|&(name, value)| (name.to_owned(), value))
-                .collect(),
+            params: params.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Each effect and each transition against a recorded picture of 160x90. `UPDATE_FIXTURES=1` records them anew: look at
 //! what changed in tests/golden before committing it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
 mod stage_pictures;
 
 use std::path::PathBuf;
@@ -19,7 +21,9 @@ const FAR: u8 = 24;
 const FAR_SHARE: f64 = 0.02;
 
 fn check(name: &str, rgba: &[u8], wrong: &mut Vec<String>) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.png"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(format!("{name}.png"));
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         image::save_buffer(&path, rgba, SIZE.0, SIZE.1, image::ExtendedColorType::Rgba8).unwrap();
         return;
@@ -34,7 +38,10 @@ fn check(name: &str, rgba: &[u8], wrong: &mut Vec<String>) {
     let pixels = differences.chunks_exact(4);
     let far = pixels.clone().filter(|pixel| pixel.iter().any(|&d| d > FAR)).count() as f64 / pixels.len() as f64;
     if mean > MEAN || far > FAR_SHARE {
-        wrong.push(format!("{name}: mean difference {mean:.2}, {:.1} % of pixels far off", 100.0 * far));
+        wrong.push(format!(
+            "{name}: mean difference {mean:.2}, {:.1} % of pixels far off",
+            100.0 * far
+        ));
     }
 }
 
@@ -70,7 +77,10 @@ fn effects_look_as_recorded() {
 fn transitions_look_as_recorded() {
     let mut wrong = Vec::new();
     let library = ShaderLibrary::builtin();
-    for declared in library.declarations().filter(|declared| declared.kind == Kind::Transition) {
+    for declared in library
+        .declarations()
+        .filter(|declared| declared.kind == Kind::Transition)
+    {
         let Some(mut stage) = headless(SIZE) else { return };
         let look = Look::default();
         stage.compositor().show(&aurora(160, 90));

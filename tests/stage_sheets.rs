@@ -1,6 +1,8 @@
 //! Sheets to look at: `SHEETS=folder cargo test --release --test stage_sheets -- --ignored`. The shaders of the
 //! checkout are read when it runs, so that a change of a shader needs no build.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
 mod stage_pictures;
 
 use std::{path::Path, time::Instant};
@@ -34,7 +36,12 @@ fn save(name: &str, rgba: &[u8], width: u32, height: u32) {
 fn cpu_ms() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |field: usize| after.split_whitespace().nth(field).and_then(|text| text.parse::<f64>().ok());
+    let ticks = |field: usize| {
+        after
+            .split_whitespace()
+            .nth(field)
+            .and_then(|text| text.parse::<f64>().ok())
+    };
     10.0 * (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0))
 }
 
@@ -70,7 +77,9 @@ fn transitions() {
     let mut at = 0;
     let mut step = |stage: &mut Headless| {
         at += 1;
-        stage.frame(&FrameClock::of_film(at, 30.0), &look, &signal(at as f32 * 0.1)).unwrap()
+        stage
+            .frame(&FrameClock::of_film(at, 30.0), &look, &signal(at as f32 * 0.1))
+            .unwrap()
     };
     for name in names {
         stage.compositor().scrub(None);
@@ -133,8 +142,16 @@ fn speed() {
     for (width, height) in [(1280, 720), (1920, 1080)] {
         for effects in [
             vec![],
-            vec![Use::new("trails", 1.0, &[]), Use::new("colour", 1.0, &[]), Use::new("vignette", 1.0, &[])],
-            vec![Use::new("displace", 1.0, &[]), Use::new("bloom", 1.0, &[]), Use::new("grain", 1.0, &[])],
+            vec![
+                Use::new("trails", 1.0, &[]),
+                Use::new("colour", 1.0, &[]),
+                Use::new("vignette", 1.0, &[]),
+            ],
+            vec![
+                Use::new("displace", 1.0, &[]),
+                Use::new("bloom", 1.0, &[]),
+                Use::new("grain", 1.0, &[]),
+            ],
         ] {
             let mut stage = stage((width, height));
             let names: Vec<_> = effects.iter().map(|used| used.name.clone()).collect();

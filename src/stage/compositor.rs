@@ -87,7 +87,10 @@ impl Compositor {
         let [output] = builder
             .build("stage output", OUTPUT, [("fs_output", format, None)])
             .map_err(refused("the target's format"))?;
-        let linear = matches!(format, wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float);
+        let linear = matches!(
+            format,
+            wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float
+        );
         let effects = Effects::new(&mut gpu, size);
         let base = gpu.canvas("stage live", size, gpu.canvas_format);
         Ok(Self {
@@ -208,13 +211,7 @@ impl Compositor {
     }
 
     /// Everything before brightness; gives where it is.
-    fn compose(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        now_secs: f64,
-        delta_secs: f64,
-        look: &Look,
-    ) -> Canvas {
+    fn compose(&mut self, encoder: &mut wgpu::CommandEncoder, now_secs: f64, delta_secs: f64, look: &Look) -> Canvas {
         let arrival = self.live.arrive(now_secs);
         if arrival == Arrival::OtherSize && self.wanted.is_none() && !self.leads_away(now_secs) {
             // Pictures of two sizes cannot be mixed, but two stages can.
@@ -227,9 +224,15 @@ impl Compositor {
         let base = self.base.clone();
         let (gpu, pyramid) = (&mut self.gpu, &mut self.pyramid);
         self.live.draw(gpu, encoder, pyramid, &base, look, now_secs, delta_secs);
-        let live = self
-            .effects
-            .run(gpu, encoder, pyramid, &mut self.programs, &mut self.library, look, &base);
+        let live = self.effects.run(
+            gpu,
+            encoder,
+            pyramid,
+            &mut self.programs,
+            &mut self.library,
+            look,
+            &base,
+        );
         self.crossed(encoder, live, now_secs, look)
     }
 
@@ -244,7 +247,9 @@ impl Compositor {
         // Trails would drag the old look into the new.
         self.effects.forget_histories();
         self.transition = None;
-        let Some(seen) = self.seen.clone().filter(|_| secs > 0.0) else { return };
+        let Some(seen) = self.seen.clone().filter(|_| secs > 0.0) else {
+            return;
+        };
         let name = match self.programs.ensure(&mut self.library, Kind::Transition, &name) {
             true => name,
             false => {
@@ -272,13 +277,7 @@ impl Compositor {
         self.transition = Some(Transition { name, start_secs, secs });
     }
 
-    fn crossed(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        live: Canvas,
-        now_secs: f64,
-        look: &Look,
-    ) -> Canvas {
+    fn crossed(&mut self, encoder: &mut wgpu::CommandEncoder, live: Canvas, now_secs: f64, look: &Look) -> Canvas {
         let (Some(transition), Some(held)) = (&self.transition, &self.held) else {
             return live;
         };

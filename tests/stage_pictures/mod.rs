@@ -90,7 +90,10 @@ pub fn aurora(width: usize, height: usize) -> Picture {
     drawn(width, height, |u, v| {
         let x = u * wide;
         let mut sky = mix([0.01, 0.02, 0.07], [0.04, 0.10, 0.22], v);
-        for (i, tint) in [[0.15, 1.0, 0.55], [0.2, 0.75, 1.0], [0.85, 0.25, 0.95]].iter().enumerate() {
+        for (i, tint) in [[0.15, 1.0, 0.55], [0.2, 0.75, 1.0], [0.85, 0.25, 0.95]]
+            .iter()
+            .enumerate()
+        {
             let k = i as f32;
             let line = 0.60 - 0.13 * k + 0.25 * (fbm(x * 1.6 + 5.0 * k, 3.0 * k) - 0.5) * 2.0;
             let up = line - v;
@@ -171,7 +174,10 @@ pub fn vivid_effects() -> Vec<Use> {
         Use::new("grain", 1.0, &[]),
     ];
     let known = ShaderLibrary::builtin();
-    let count = known.declarations().filter(|declared| declared.kind == Kind::Effect).count();
+    let count = known
+        .declarations()
+        .filter(|declared| declared.kind == Kind::Effect)
+        .count();
     assert_eq!(effects.len(), count, "vivid_effects misses one");
     effects
 }

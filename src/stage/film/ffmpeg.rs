@@ -17,7 +17,18 @@ const ENCODERS: &[(&str, &[&str])] = &[
     ("mpeg4", &["-q:v", "2"]),
     (
         "libvpx-vp9",
-        &["-crf", "24", "-b:v", "0", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1"],
+        &[
+            "-crf",
+            "24",
+            "-b:v",
+            "0",
+            "-deadline",
+            "good",
+            "-cpu-used",
+            "4",
+            "-row-mt",
+            "1",
+        ],
     ),
     ("libvpx", &["-crf", "8", "-b:v", "12M"]),
     ("libsvtav1", &["-crf", "24", "-preset", "8"]),
@@ -182,10 +193,14 @@ fn choose(path: &Path, format: Format, notes: &mut Vec<String>) -> Result<&'stat
     let list = String::from_utf8_lossy(&output.stdout);
     let has = |name: &str| list.lines().any(|line| line.split_whitespace().nth(1) == Some(name));
     let wanted = encoders(format);
-    let found = wanted.iter().copied().find(|name| has(name)).ok_or_else(|| FilmError::NoEncoder {
-        path: path.to_owned(),
-        wanted: wanted.join(", "),
-    })?;
+    let found = wanted
+        .iter()
+        .copied()
+        .find(|name| has(name))
+        .ok_or_else(|| FilmError::NoEncoder {
+            path: path.to_owned(),
+            wanted: wanted.join(", "),
+        })?;
     if let Some(best) = wanted.first().filter(|best| **best != found) {
         notes.push(format!("this ffmpeg has no {best}: the film is encoded with {found}"));
     }
