@@ -84,7 +84,10 @@ impl Compositor {
         let [output] = builder
             .build("stage output", OUTPUT, [("fs_output", format, None)])
             .map_err(refused("the target's format"))?;
-        let linear = matches!(format, wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float);
+        let linear = matches!(
+            format,
+            wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float
+        );
         let effects = Effects::new(&mut gpu, size);
         let base = gpu.canvas("stage live", size, gpu.canvas_format);
         Ok(Self {
@@ -213,7 +216,19 @@ impl Compositor {
         let base = self.base.clone();
         let (gpu, pyramid) = (&mut self.gpu, &mut self.pyramid);
         self.live.draw(gpu, encoder, pyramid, &base, look, now_secs, delta_secs);
+<<<<<<< HEAD
         let live = self.effects.run(gpu, encoder, pyramid, &mut self.programs, &mut self.library, look, &base);
+=======
+        let live = self.effects.run(
+            gpu,
+            encoder,
+            pyramid,
+            &mut self.programs,
+            &mut self.library,
+            look,
+            &base,
+        );
+>>>>>>> stage
         self.crossed(encoder, live, now_secs, look)
     }
 
@@ -226,7 +241,9 @@ impl Compositor {
         // Trails would drag the old look into the new.
         self.effects.forget_histories();
         self.transition = None;
-        let Some(seen) = self.seen.clone().filter(|_| secs > 0.0) else { return };
+        let Some(seen) = self.seen.clone().filter(|_| secs > 0.0) else {
+            return;
+        };
         let name = match self.programs.ensure(&mut self.library, Kind::Transition, &name) {
             true => name,
             false => {
