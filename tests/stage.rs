@@ -37,10 +37,7 @@ fn rule_of_0_and_1(precision: Precision) {
     let Some(mut stage) = headless_with(SIZE, precision) else {
         return;
     };
-    let look = Look {
-        crossfade: 0.0,
-        ..Look::default()
-    };
+    let look = Look { crossfade: 0.0, ..Look::default() };
     let names: Vec<String> = ShaderLibrary::builtin()
         .declarations()
         .filter(|declared| declared.kind == Kind::Transition)
@@ -84,44 +81,22 @@ fn rule_of_0_and_1(precision: Precision) {
 #[test]
 fn transitions_start_and_end_without_a_jump() {
     let Some(mut stage) = headless(SIZE) else { return };
-<<<<<<< HEAD
-    let look = Look::default();
+    let look = Look { crossfade: 0.0, ..Look::default() };
     for (i, name) in
         ["dissolve", "ripple", "perlin", "kaleidoscope", "zoom_blur", "ink_bleed", "displacement"].iter().enumerate()
-=======
-    let look = Look {
-        crossfade: 0.0,
-        ..Look::default()
-    };
-    for (i, name) in [
-        "dissolve",
-        "ripple",
-        "perlin",
-        "kaleidoscope",
-        "zoom_blur",
-        "ink_bleed",
-        "displacement",
-    ]
-    .iter()
-    .enumerate()
->>>>>>> stage
     {
         let start = i as u64 * 100;
         stage.compositor().show(&aurora(160, 90));
         let mut before = stage.frame(&clock(start), &look, &SignalTrace::default()).unwrap();
         for frame in 1..12 {
-            before = stage
-                .frame(&clock(start + frame), &look, &SignalTrace::default())
-                .unwrap();
+            before = stage.frame(&clock(start + frame), &look, &SignalTrace::default()).unwrap();
         }
         let from = before.clone();
         stage.compositor().show(&marble(160, 90));
         stage.compositor().begin_transition(name, 1.0);
         let mut steps = Vec::new();
         for frame in 12..50 {
-            let now = stage
-                .frame(&clock(start + frame), &look, &SignalTrace::default())
-                .unwrap();
+            let now = stage.frame(&clock(start + frame), &look, &SignalTrace::default()).unwrap();
             steps.push(mean_difference(&before, &now));
             before = now;
         }
@@ -143,11 +118,7 @@ fn eight_pictures_a_second_flow_in_even_steps() {
             let value = if frame % 8 == 0 { 40 } else { 200 };
             stage.compositor().show(&plain(16, 16, [value, value, value]));
         }
-        seen.push(
-            stage
-                .frame(&clock(frame), &Look::default(), &SignalTrace::default())
-                .unwrap()[0],
-        );
+        seen.push(stage.frame(&clock(frame), &Look::default(), &SignalTrace::default()).unwrap()[0]);
     }
     assert_eq!(seen[24..32], [160, 120, 80, 40, 80, 120, 160, 200]);
 }
@@ -198,9 +169,7 @@ fn the_same_pictures_and_times_give_the_same_bytes() {
         let mut bytes = Vec::new();
         for frame in 0..10 {
             if frame % 3 == 0 {
-                stage
-                    .compositor()
-                    .show(&if frame % 2 == 0 { aurora(96, 96) } else { marble(96, 96) });
+                stage.compositor().show(&if frame % 2 == 0 { aurora(96, 96) } else { marble(96, 96) });
             }
             if frame == 4 {
                 stage.compositor().begin_transition("perlin", 0.2);
@@ -222,22 +191,16 @@ fn frozen_the_frame_stays_and_afterwards_all_goes_on() {
     stage.compositor().show(&aurora(96, 96));
     let mut still = Vec::new();
     for frame in 0..5 {
-        still = stage
-            .frame(&clock(frame), &look, &stage_pictures::signal(frame as f32))
-            .unwrap();
+        still = stage.frame(&clock(frame), &look, &stage_pictures::signal(frame as f32)).unwrap();
     }
     stage.compositor().show(&marble(96, 96));
     for frame in 5..9 {
-        let now = stage
-            .frame(&clock(frame), &frozen, &stage_pictures::signal(frame as f32))
-            .unwrap();
+        let now = stage.frame(&clock(frame), &frozen, &stage_pictures::signal(frame as f32)).unwrap();
         assert!(now == still);
     }
     let mut now = Vec::new();
     for frame in 9..14 {
-        now = stage
-            .frame(&clock(frame), &look, &stage_pictures::signal(frame as f32))
-            .unwrap();
+        now = stage.frame(&clock(frame), &look, &stage_pictures::signal(frame as f32)).unwrap();
     }
     assert!(mean_difference(&now, &still) > 5.0);
 }
@@ -250,9 +213,7 @@ fn blackout_is_black_after_a_fifth_of_a_second_and_master_dims() {
     let mut look = Look::default();
     stage.frame(&clock(0), &look, &signal).unwrap();
     look.blackout = true;
-    let levels: Vec<u8> = (1..9)
-        .map(|frame| stage.frame(&clock(frame), &look, &signal).unwrap()[0])
-        .collect();
+    let levels: Vec<u8> = (1..9).map(|frame| stage.frame(&clock(frame), &look, &signal).unwrap()[0]).collect();
     assert!(levels.is_sorted_by(|a, b| a >= b) && levels[0] > 0, "{levels:?}");
     assert_eq!(levels[6..], [0, 0]);
     look.blackout = false;
@@ -269,9 +230,7 @@ fn a_picture_of_the_stages_size_comes_out_as_it_went_in() {
     let Some(mut stage) = headless(SIZE) else { return };
     let picture = marble(160, 90);
     stage.compositor().show(&picture);
-    let rgba = stage
-        .frame(&clock(0), &Look::default(), &SignalTrace::default())
-        .unwrap();
+    let rgba = stage.frame(&clock(0), &Look::default(), &SignalTrace::default()).unwrap();
     assert!(rgba == picture.rgba, "{}", mean_difference(&rgba, &picture.rgba));
 }
 
@@ -301,9 +260,7 @@ fn a_larger_picture_is_averaged_and_not_skipped_through() {
         }
     }
     stage.compositor().show(&picture);
-    let rgba = stage
-        .frame(&clock(0), &Look::default(), &SignalTrace::default())
-        .unwrap();
+    let rgba = stage.frame(&clock(0), &Look::default(), &SignalTrace::default()).unwrap();
     assert!(rgba.chunks_exact(4).all(|pixel| (120..136).contains(&pixel[0])));
 }
 
@@ -316,11 +273,7 @@ fn an_effect_at_amount_0_changes_nothing_and_every_effect_at_1_changes_something
     for (i, used) in stage_pictures::vivid_effects().into_iter().enumerate() {
         let mut look = Look { effects: vec![Use { amount: 0.0, ..used.clone() }], ..Look::default() };
         let start = 10 + 20 * i as u64;
-        assert!(
-            stage.frame(&clock(start), &look, &signal).unwrap() == plain,
-            "{} at 0",
-            used.name
-        );
+        assert!(stage.frame(&clock(start), &look, &signal).unwrap() == plain, "{} at 0", used.name);
         look.effects[0].amount = 1.0;
         let mut rgba = Vec::new();
         for frame in 1..6 {
@@ -335,18 +288,8 @@ fn an_effect_at_amount_0_changes_nothing_and_every_effect_at_1_changes_something
 fn the_signal_bends_the_picture_and_silence_does_not() {
     let Some(mut stage) = headless(SIZE) else { return };
     stage.compositor().show(&aurora(160, 90));
-<<<<<<< HEAD
     let still = stage.frame(&clock(0), &Look::default(), &SignalTrace::default()).unwrap();
     let look = Look { effects: vec![Use::new("displace", 1.0, &[("depth", 0.2)])], ..Look::default() };
-=======
-    let still = stage
-        .frame(&clock(0), &Look::default(), &SignalTrace::default())
-        .unwrap();
-    let look = Look {
-        effects: vec![Use::new("displace", 1.0, &[("depth", 0.2)])],
-        ..Look::default()
-    };
->>>>>>> stage
     let silent = stage.frame(&clock(1), &look, &SignalTrace::default()).unwrap();
     assert!(mean_difference(&still, &silent) < 0.05);
     let bent = stage.frame(&clock(2), &look, &stage_pictures::signal(0.0)).unwrap();
@@ -366,11 +309,7 @@ fn settings_out_of_range_and_unknown_names_do_no_harm() {
         crossfade: f32::NAN,
         master: 7.0,
         effects: vec![
-            Use::new(
-                "bloom",
-                9.0,
-                &[("strength", 1e30), ("no_such", 1.0), ("spread", f32::NAN)],
-            ),
+            Use::new("bloom", 9.0, &[("strength", 1e30), ("no_such", 1.0), ("spread", f32::NAN)]),
             Use::new("no_such_effect", 1.0, &[]),
             Use::new("trails", f32::NAN, &[]),
             Use::new("kaleidoscope", 1.0, &[("segments", -5.0)]),
@@ -385,12 +324,7 @@ fn settings_out_of_range_and_unknown_names_do_no_harm() {
         }
         stage.frame(&clock(frame), &look, &SignalTrace::default()).unwrap();
     }
-    assert!(
-        stage
-            .compositor()
-            .messages()
-            .any(|message| message.contains("no_such_transition"))
-    );
+    assert!(stage.compositor().messages().any(|message| message.contains("no_such_transition")));
     let mut bad = plain(8, 8, [0, 0, 0]);
     bad.rgba.truncate(10);
     stage.compositor().show(&bad);
@@ -401,23 +335,14 @@ fn settings_out_of_range_and_unknown_names_do_no_harm() {
 fn another_size_of_picture_or_window_goes_on() {
     let Some(mut stage) = headless((64, 36)) else { return };
     let look = stage_pictures::everything();
-<<<<<<< HEAD
     for (frame, (width, height)) in
         [(64, 64), (64, 64), (96, 54), (96, 54), (16, 200), (500, 3)].into_iter().enumerate()
-=======
-    for (frame, (width, height)) in [(64, 64), (64, 64), (96, 54), (96, 54), (16, 200), (500, 3)]
-        .into_iter()
-        .enumerate()
->>>>>>> stage
     {
         stage.compositor().show(&aurora(width, height));
         for step in 0..3 {
             let at = clock(3 * frame as u64 + step);
             let rgba = stage.frame(&at, &look, &stage_pictures::signal(1.0)).unwrap();
-            assert!(
-                rgba.chunks_exact(4).any(|pixel| pixel[1] > 20),
-                "black in frame {frame}"
-            );
+            assert!(rgba.chunks_exact(4).any(|pixel| pixel[1] > 20), "black in frame {frame}");
         }
     }
     resized_clock(&mut stage);
@@ -429,9 +354,7 @@ fn a_stage_of_no_or_monstrous_size_is_refused_with_a_sentence() {
         return;
     }
     for size in [(0, 10), (10, 0), (1_000_000, 10)] {
-        let error = wavedream::stage::Headless::new(size, ShaderLibrary::builtin())
-            .err()
-            .unwrap();
+        let error = wavedream::stage::Headless::new(size, ShaderLibrary::builtin()).err().unwrap();
         assert!(error.to_string().contains("not possible"), "{error}");
     }
 }

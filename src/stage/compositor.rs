@@ -84,10 +84,7 @@ impl Compositor {
         let [output] = builder
             .build("stage output", OUTPUT, [("fs_output", format, None)])
             .map_err(refused("the target's format"))?;
-        let linear = matches!(
-            format,
-            wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float
-        );
+        let linear = matches!(format, wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float);
         let effects = Effects::new(&mut gpu, size);
         let base = gpu.canvas("stage live", size, gpu.canvas_format);
         Ok(Self {
@@ -216,19 +213,7 @@ impl Compositor {
         let base = self.base.clone();
         let (gpu, pyramid) = (&mut self.gpu, &mut self.pyramid);
         self.live.draw(gpu, encoder, pyramid, &base, look, now_secs, delta_secs);
-<<<<<<< HEAD
         let live = self.effects.run(gpu, encoder, pyramid, &mut self.programs, &mut self.library, look, &base);
-=======
-        let live = self.effects.run(
-            gpu,
-            encoder,
-            pyramid,
-            &mut self.programs,
-            &mut self.library,
-            look,
-            &base,
-        );
->>>>>>> stage
         self.crossed(encoder, live, now_secs, look)
     }
 

@@ -62,12 +62,8 @@ impl Painter {
             std::mem::swap(&mut self.before, &mut self.mixed);
         }
         self.newest.clear();
-        self.newest.extend(
-            picture
-                .rgba
-                .chunks_exact(4)
-                .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(f32::from)),
-        );
+        self.newest
+            .extend(picture.rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(f32::from)));
         if size != self.picture_size || self.before.len() != self.newest.len() {
             self.before.clone_from(&self.newest);
         }

@@ -121,19 +121,10 @@ fn kind(source: &str) -> Result<Kind, Fault> {
     match (source.contains("fn effect("), source.contains("fn transition(")) {
         (true, false) => Ok(Kind::Effect),
         (false, true) => Ok(Kind::Transition),
-<<<<<<< HEAD
         (true, true) => Err(Fault::whole("it defines both fn effect and fn transition: make two files")),
         (false, false) => {
             Err(Fault::whole("it defines neither fn effect(uv: vec2f) -> vec4f nor fn transition(uv: vec2f) -> vec4f"))
         }
-=======
-        (true, true) => Err(Fault::whole(
-            "it defines both fn effect and fn transition: make two files",
-        )),
-        (false, false) => Err(Fault::whole(
-            "it defines neither fn effect(uv: vec2f) -> vec4f nor fn transition(uv: vec2f) -> vec4f",
-        )),
->>>>>>> stage
     }
 }
 
@@ -178,9 +169,7 @@ fn param(name: &str, rest: &str) -> Result<Param, String> {
             "{name:?} cannot name a parameter: use small letters, digits and _, and not amount or progress"
         ));
     }
-    let (kind, rest) = rest
-        .split_once('=')
-        .ok_or_else(|| format!("{name} needs a default: write {example}"))?;
+    let (kind, rest) = rest.split_once('=').ok_or_else(|| format!("{name} needs a default: write {example}"))?;
     let kind = match kind.trim() {
         "float" => ParamKind::Float,
         "int" => ParamKind::Int,
@@ -208,9 +197,7 @@ fn param(name: &str, rest: &str) -> Result<Param, String> {
             .split_once('[')
             .and_then(|(default, range)| Some((default, range.trim_end().strip_suffix(']')?)))
             .ok_or_else(|| format!("{name} needs a range: write {example}"))?;
-        let (min, max) = range
-            .split_once(',')
-            .ok_or_else(|| format!("{name} needs a range: write {example}"))?;
+        let (min, max) = range.split_once(',').ok_or_else(|| format!("{name} needs a range: write {example}"))?;
         (number(default)?, number(min)?, number(max)?)
     };
     if min >= max || default < min || default > max {
@@ -232,10 +219,7 @@ mod tests {
         assert_eq!((head.title.as_str(), head.doc.as_str()), ("Rain", "drops on glass."));
         assert_eq!((head.kind, head.order, head.feedback), (Kind::Effect, 35, true));
         let drops = &head.params[0];
-        assert_eq!(
-            (drops.kind, drops.default, drops.min, drops.max),
-            (ParamKind::Int, 9.0, 1.0, 24.0)
-        );
+        assert_eq!((drops.kind, drops.default, drops.min, drops.max), (ParamKind::Int, 9.0, 1.0, 24.0));
         assert_eq!((head.params[1].kind, head.params[1].default), (ParamKind::Bool, 1.0));
     }
 

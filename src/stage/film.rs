@@ -82,11 +82,7 @@ impl Film {
     pub fn create(path: &Path, size: (u32, u32), fps: f64) -> Result<Self, FilmError> {
         let format = Format::of(path)?;
         let (width, height) = size;
-        let least = if matches!(format, Format::Gif | Format::Folder) {
-            1
-        } else {
-            2
-        };
+        let least = if matches!(format, Format::Gif | Format::Folder) { 1 } else { 2 };
         if width < least || height < least {
             return Err(FilmError::Size { width, height });
         }

@@ -293,10 +293,8 @@ impl Gpu {
         for (word, point) in words[FRAME_WORDS..].iter_mut().zip(&signal.points) {
             *word = if point.is_finite() { point.clamp(-1.0, 1.0) } else { 0.0 };
         }
-        self.queue
-            .write_buffer(&self.frame_buffer, 0, bytemuck::cast_slice(&words));
-        self.queue
-            .write_buffer(&self.block_buffer, 0, bytemuck::cast_slice(&self.blocks));
+        self.queue.write_buffer(&self.frame_buffer, 0, bytemuck::cast_slice(&words));
+        self.queue.write_buffer(&self.block_buffer, 0, bytemuck::cast_slice(&self.blocks));
         self.blocks.clear();
         self.queue.submit([encoder.finish()])
     }

@@ -168,10 +168,7 @@ impl ShaderLibrary {
 pub(super) fn read(file: &Path) -> Result<Shader, Fault> {
     let unreadable = |error: std::io::Error| Fault::whole(format!("the file cannot be read: {error}"));
     if std::fs::metadata(file).map_err(unreadable)?.len() > MOST_BYTES {
-        return Err(Fault::whole(format!(
-            "the file is larger than {} KB",
-            MOST_BYTES / 1024
-        )));
+        return Err(Fault::whole(format!("the file is larger than {} KB", MOST_BYTES / 1024)));
     }
     let source = std::fs::read_to_string(file).map_err(unreadable)?;
     let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -221,12 +218,7 @@ mod tests {
         for declared in library.declarations() {
             assert!(!declared.doc.is_empty(), "{} has no sentence", declared.name);
             for param in &declared.params {
-                assert!(
-                    param.doc.ends_with('.'),
-                    "{}/{} has no sentence",
-                    declared.name,
-                    param.name
-                );
+                assert!(param.doc.ends_with('.'), "{}/{} has no sentence", declared.name, param.name);
             }
         }
     }
@@ -310,8 +302,7 @@ mod tests {
         assert_eq!(red(&library), 0.75);
 
         std::fs::write(&file, good(0.5)).unwrap();
-        assert!(wait(&mut library, |library| library.messages().count() == 0
-            && red(library) == 0.5));
+        assert!(wait(&mut library, |library| library.messages().count() == 0 && red(library) == 0.5));
     }
 
     #[test]
@@ -336,9 +327,7 @@ mod tests {
     #[test]
     fn random_bytes_are_refused_with_a_sentence() {
         let folder = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..4096u32)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-            .collect();
+        let bytes: Vec<u8> = (0..4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         std::fs::write(folder.path().join("noise.wgsl"), &bytes).unwrap();
         std::fs::write(folder.path().join("empty.wgsl"), "").unwrap();
         std::fs::write(folder.path().join("cut.wgsl"), &EFFECTS[0].1[..EFFECTS[0].1.len() / 2]).unwrap();

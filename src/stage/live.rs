@@ -164,14 +164,7 @@ impl Live {
         let nothing = gpu.nothing.clone();
         let images = [&before.view, &after.view, &nothing];
         let load = wgpu::LoadOp::Clear(wgpu::Color::BLACK);
-        gpu.run(
-            encoder,
-            &self.blend,
-            &onto.view.view,
-            images,
-            &Block::new(&[blend]),
-            load,
-        );
+        gpu.run(encoder, &self.blend, &onto.view.view, images, &Block::new(&[blend]), load);
         Image::Mix(slot)
     }
 
@@ -197,11 +190,7 @@ impl Live {
         };
         // Texels of the picture under one pixel of the stage.
         let texels = (scale[0] * size.0 as f32 / onto.size.0 as f32).max(scale[1] * size.1 as f32 / onto.size.1 as f32);
-        let taps = if texels > 1.25 {
-            texels.ceil().clamp(2.0, 8.0)
-        } else {
-            1.0
-        };
+        let taps = if texels > 1.25 { texels.ceil().clamp(2.0, 8.0) } else { 1.0 };
         let block = Block::new(&[
             1.0,
             if blurred { 1.0 } else { 0.0 },
@@ -214,14 +203,7 @@ impl Live {
             taps,
         ]);
         let load = wgpu::LoadOp::Clear(wgpu::Color::BLACK);
-        gpu.run(
-            encoder,
-            &self.fit,
-            &onto.view.view,
-            [view, &nothing, &blur],
-            &block,
-            load,
-        );
+        gpu.run(encoder, &self.fit, &onto.view.view, [view, &nothing, &blur], &block, load);
     }
 
     /// The stage has another size: draw again whatever is there.
@@ -257,10 +239,7 @@ fn clear(
 fn picture_size(gpu: &Gpu, picture: &Picture) -> Result<(u32, u32), StageError> {
     let limit = gpu.device.limits().max_texture_dimension_2d;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|side| (1..=limit).contains(side));
-    let bytes = picture
-        .width
-        .checked_mul(picture.height)
-        .and_then(|pixels| pixels.checked_mul(4));
+    let bytes = picture.width.checked_mul(picture.height).and_then(|pixels| pixels.checked_mul(4));
     match (side(picture.width), side(picture.height)) {
         (Some(width), Some(height)) if bytes == Some(picture.rgba.len()) => Ok((width, height)),
         _ => Err(StageError::Picture { width: picture.width, height: picture.height, bytes: picture.rgba.len() }),

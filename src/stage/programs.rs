@@ -25,11 +25,7 @@ impl Program {
     fn build(builder: &PipelineBuilder, shader: &Shader) -> Result<Self, String> {
         let declaration = shader.declaration.clone();
         let (label, module) = (declaration.name.as_str(), shader.module.as_str());
-        let format = if declaration.feedback {
-            FINE_FORMAT
-        } else {
-            builder.canvas_format
-        };
+        let format = if declaration.feedback { FINE_FORMAT } else { builder.canvas_format };
         let main = ("fs_main", format, None);
         let (pipeline, gather) = if declaration.pyramid && declaration.gathers {
             let [pipeline, gather] = builder.build(label, module, [main, ("fs_gather", FINE_FORMAT, None)])?;

@@ -155,10 +155,7 @@ fn check(module: &str, lines: &Lines) -> Result<(), Fault> {
     let parsed = naga::front::wgsl::parse_str(module).map_err(|error| {
         let own = error.labels().filter_map(|(span, _)| lines.own(span.location(module).line_number)).next();
         // The label often says more than the message ("expected vec4f, found f32").
-        let label = error
-            .labels()
-            .map(|(_, label)| label.trim())
-            .find(|label| !label.is_empty());
+        let label = error.labels().map(|(_, label)| label.trim()).find(|label| !label.is_empty());
         let mut why = error.message().to_owned();
         if let Some(label) = label.filter(|label| !why.contains(label)) {
             let _ = write!(why, " ({label})");

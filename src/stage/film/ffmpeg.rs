@@ -15,25 +15,7 @@ const ENCODERS: &[(&str, &[&str])] = &[
     ("libx264", &["-preset", "fast", "-crf", "16"]),
     ("libopenh264", &["-b:v", "12M"]),
     ("mpeg4", &["-q:v", "2"]),
-<<<<<<< HEAD
     ("libvpx-vp9", &["-crf", "24", "-b:v", "0", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]),
-=======
-    (
-        "libvpx-vp9",
-        &[
-            "-crf",
-            "24",
-            "-b:v",
-            "0",
-            "-deadline",
-            "good",
-            "-cpu-used",
-            "4",
-            "-row-mt",
-            "1",
-        ],
-    ),
->>>>>>> stage
     ("libvpx", &["-crf", "8", "-b:v", "12M"]),
     ("libsvtav1", &["-crf", "24", "-preset", "8"]),
     ("gif", &["-loop", "0"]),
@@ -192,14 +174,7 @@ fn choose(path: &Path, format: Format, notes: &mut Vec<String>) -> Result<&'stat
         .iter()
         .copied()
         .find(|name| has(name))
-<<<<<<< HEAD
         .ok_or_else(|| FilmError::NoEncoder { path: path.to_owned(), wanted: wanted.join(", ") })?;
-=======
-        .ok_or_else(|| FilmError::NoEncoder {
-            path: path.to_owned(),
-            wanted: wanted.join(", "),
-        })?;
->>>>>>> stage
     if let Some(best) = wanted.first().filter(|best| **best != found) {
         notes.push(format!("this ffmpeg has no {best}: the film is encoded with {found}"));
     }

@@ -24,19 +24,8 @@ fn film(path: &Path, size: (u32, u32), fps: f64, frames: u32) -> (Made, Vec<Stri
 /// Codec, width, height, frames as ffprobe counts them; None, said loudly, where there is no ffmpeg.
 fn probe(path: &Path) -> Option<String> {
     let output = std::process::Command::new("ffprobe")
-        .args([
-            "-v",
-            "error",
-            "-count_frames",
-            "-select_streams",
-            "v:0",
-            "-of",
-            "csv=p=0",
-        ])
-        .args([
-            "-show_entries",
-            "stream=codec_name,width,height,color_space,nb_read_frames",
-        ])
+        .args(["-v", "error", "-count_frames", "-select_streams", "v:0", "-of", "csv=p=0"])
+        .args(["-show_entries", "stream=codec_name,width,height,color_space,nb_read_frames"])
         .arg(path)
         .output()
         .ok()?;
@@ -58,21 +47,13 @@ fn each_kind_of_film_plays_with_every_frame() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    for (name, codec) in [
-        ("a.mp4", "h264"),
-        ("a.mkv", "h264"),
-        ("a.webm", "vp9"),
-        ("a.gif", "gif"),
-    ] {
+    for (name, codec) in [("a.mp4", "h264"), ("a.mkv", "h264"), ("a.webm", "vp9"), ("a.gif", "gif")] {
         let path = folder.path().join(name);
         let (made, notes) = film(&path, (64, 48), 30.0, 12);
         assert_eq!((made.frames, notes.len()), (12, 0), "{notes:?}");
         assert!(made.bytes > 500);
         let found = probe(&path).unwrap();
-        assert!(
-            found.starts_with(&format!("{codec},64,48")) && found.ends_with(",12"),
-            "{name}: {found}"
-        );
+        assert!(found.starts_with(&format!("{codec},64,48")) && found.ends_with(",12"), "{name}: {found}");
         assert!(codec == "gif" || found.contains("bt709"), "{found}");
     }
 }
@@ -183,10 +164,7 @@ fn a_gif_without_ffmpeg_keeps_its_length() {
 fn what_cannot_be_written_is_refused_with_a_sentence() {
     let refused = |path: &str, size, fps| Film::create(Path::new(path), size, fps).unwrap_err().to_string();
     let ending = refused("film.avi", (64, 64), 30.0);
-    assert!(
-        ending.contains(".avi") && ending.contains(".mp4, .mkv, .webm, .gif"),
-        "{ending}"
-    );
+    assert!(ending.contains(".avi") && ending.contains(".mp4, .mkv, .webm, .gif"), "{ending}");
     assert!(refused("/no/such/folder/film.mp4", (64, 64), 30.0).contains("/no/such/folder does not exist"));
     assert!(refused("film.mp4", (0, 64), 30.0).contains("0x64"));
     assert!(refused("film.mp4", (64, 64), f64::NAN).contains("NaN"));
