@@ -99,7 +99,7 @@ impl Buffers {
 }
 
 /// network.py's `lattice`: of each period the sine and cosine down, then across, counted from the middle.
-fn lattices(height: usize, width: usize) -> Vec<f32> {
+pub(super) fn lattices(height: usize, width: usize) -> Vec<f32> {
     let cells = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
     let from_middle = |i: usize, n: usize| i as f32 - (n as f32 - 1.0) / 2.0;
     let turns: [fn(f32) -> f32; 2] = [f32::sin, f32::cos];
@@ -116,7 +116,7 @@ fn lattices(height: usize, width: usize) -> Vec<f32> {
 
 /// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise,
 /// limited because they grow large near the picture.
-fn whole(x: &Grid) -> [f32; WHOLE] {
+pub(super) fn whole(x: &Grid) -> [f32; WHOLE] {
     let (height, width) = (x.height(), x.width());
     let ramp = |i: usize, n: usize| 2.0 * i as f32 / (n as f32 - 1.0) - 1.0;
     let length = |n: usize| (0..n).map(|i| ramp(i, n).powi(2)).sum::<f32>().sqrt();
