@@ -1,0 +1,122 @@
+//! Activations in blocks of 16 channels with a border of zeros, and the aligned memory under them.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Channels in a block: the float32 lanes of a 512-bit register.
+pub(super) const LANES: usize = 16;
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; LANES]);
+
+/// Floats that start on a cache line.
+#[derive(Clone, Default)]
+pub struct Floats(Vec<Line>);
+
+impl Floats {
+    /// At least `len` zeros, rounded up to whole cache lines.
+    pub fn zeros(len: usize) -> Self {
+        Self(vec![Line::zeroed(); len.div_ceil(LANES)])
+    }
+    pub fn from_slice(values: &[f32]) -> Self {
+        let mut all = Self::zeros(values.len());
+        all[..values.len()].copy_from_slice(values);
+        all
+    }
+}
+
+impl std::ops::Deref for Floats {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
+impl std::ops::DerefMut for Floats {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}
+
+/// A map of `blocks * lanes` channels: `[blocks][height + 2 border][width + 2 border][lanes]`.
+///
+/// `lanes` is 16, or 4 for the latent itself. The border is zero from the start and nothing ever writes to it.
+#[derive(Clone)]
+pub struct Grid {
+    data: Floats,
+    pub(super) blocks: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) border: usize,
+    pub(super) lanes: usize,
+}
+
+impl Grid {
+    /// `channels` rounded up to blocks of 16, with a border of one pixel.
+    pub fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self::with(channels.div_ceil(LANES), height, width, 1, LANES)
+    }
+    /// As [`Grid::new`] without a border, for what no convolution reads.
+    pub fn borderless(channels: usize, height: usize, width: usize) -> Self {
+        Self::with(channels.div_ceil(LANES), height, width, 0, LANES)
+    }
+    /// Four channels, pixel after pixel, with a border of one pixel.
+    pub fn of_four(height: usize, width: usize) -> Self {
+        Self::with(1, height, width, 1, 4)
+    }
+    fn with(blocks: usize, height: usize, width: usize, border: usize, lanes: usize) -> Self {
+        let data = Floats::zeros(blocks * (height + 2 * border) * (width + 2 * border) * lanes);
+        Self { data, blocks, height, width, border, lanes }
+    }
+    pub fn height(&self) -> usize {
+        self.height
+    }
+    pub fn width(&self) -> usize {
+        self.width
+    }
+    /// Floats from a row to the next.
+    pub(super) fn row(&self) -> usize {
+        (self.width + 2 * self.border) * self.lanes
+    }
+    /// Floats from a block to the next.
+    pub(super) fn plane(&self) -> usize {
+        (self.height + 2 * self.border) * self.row()
+    }
+    /// Index of channel 0 of the first pixel inside the border.
+    pub(super) fn origin(&self) -> usize {
+        self.border * (self.row() + self.lanes)
+    }
+    /// Index of a channel of a pixel.
+    pub fn index(&self, channel: usize, y: usize, x: usize) -> usize {
+        let (block, lane) = (channel / self.lanes, channel % self.lanes);
+        self.origin() + block * self.plane() + y * self.row() + x * self.lanes + lane
+    }
+    pub(super) fn floats(&self) -> &[f32] {
+        &self.data
+    }
+    pub(super) fn floats_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+    /// Copies `(channels, height, width)` in.
+    pub fn fill_from(&mut self, planar: &[f32]) {
+        self.fill_channels(0, planar);
+    }
+    /// Copies `(channels, height, width)` in, to the channels from `first` on.
+    pub fn fill_channels(&mut self, first: usize, planar: &[f32]) {
+        let (height, width) = (self.height, self.width);
+        for (i, row) in planar.chunks_exact(width.max(1)).enumerate() {
+            let start = self.index(first + i / height, i % height, 0);
+            let lanes = self.lanes;
+            let out = self.data[start..].iter_mut().step_by(lanes);
+            out.zip(row).for_each(|(o, v)| *o = *v);
+        }
+    }
+    /// Copies the first channels out as `(channels, height, width)`.
+    pub fn copy_to(&self, planar: &mut [f32]) {
+        for (i, row) in planar.chunks_exact_mut(self.width.max(1)).enumerate() {
+            let start = self.index(i / self.height, i % self.height, 0);
+            let values = self.data[start..].iter().step_by(self.lanes);
+            row.iter_mut().zip(values).for_each(|(o, v)| *o = *v);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What an instruction set must offer: sixteen float32 lanes, in as many registers as it takes.
+//!
+//! A value of a type that implements [`Lanes`] exists only if the CPU has the instructions (its `new` is the check), so
+//! the arithmetic is safe to call; only reading and writing memory is not. The kernels are written once, generically, as
+//! a [`Task`] whose `run` is always inlined into [`Lanes::enter`], the function that is compiled with the instructions.
+
+use super::tile::{Gather, Finish};
+
+/// Code that wants to be compiled for an instruction set. `run` must be `#[inline(always)]`.
+pub(super) trait Task {
+    type Out;
+    fn run<L: Lanes>(self, lanes: L) -> Self::Out;
+}
+
+/// Sixteen float32 lanes on one instruction set.
+pub(super) trait Lanes: Copy + Send + Sync {
+    type V: Copy;
+
+    /// Runs a task with the instructions switched on.
+    fn enter<T: Task>(self, task: T) -> T::Out;
+
+    /// Blocks of output that a tile takes, if `blocks` are to be computed from pixels `step` floats apart.
+    fn group(blocks: usize, step: usize) -> usize;
+    /// The most pixels a tile of `group` blocks takes; [`Lanes::tile`] knows every smaller number.
+    fn widest(group: usize, step: usize) -> usize;
+    /// Computes one tile of `group` blocks and `pixels` pixels.
+    ///
+    /// # Safety
+    /// Every address that `gather` and `finish` describe for this many blocks and pixels must be valid.
+    unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish);
+
+    /// # Safety
+    /// Sixteen floats must be readable at `at`.
+    unsafe fn load(self, at: *const f32) -> Self::V;
+    /// Four floats, four times over.
+    ///
+    /// # Safety
+    /// Four floats must be readable at `at`.
+    unsafe fn repeat(self, at: *const f32) -> Self::V;
+    /// # Safety
+    /// Sixteen floats must be writable at `at`.
+    unsafe fn store(self, at: *mut f32, v: Self::V);
+    fn splat(self, x: f32) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a * b + c
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 1 / a, to about float32 precision.
+    fn recip(self, a: Self::V) -> Self::V;
+    /// To the nearest integer.
+    fn round(self, a: Self::V) -> Self::V;
+    /// 2^n for whole n in -126..=127.
+    fn pow2(self, n: Self::V) -> Self::V;
+    fn sum(self, a: Self::V) -> f32;
+    fn largest(self, a: Self::V) -> f32;
+    /// Writes 4 x 4 pixels of RGBA: lane `4 row + column`, values 0..=255 already clamped, rounded here.
+    ///
+    /// # Safety
+    /// Four rows of 16 bytes, `row_bytes` apart, must be writable at `at`.
+    unsafe fn paint(self, at: *mut u8, row_bytes: usize, rgb: [Self::V; 3]);
+}
+
+/// e^x. Cody-Waite reduction and the polynomial of Cephes `expf`; relative error below 2e-7 for x in -87..=88.
+#[inline(always)]
+pub(super) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
+    let x = l.max(l.min(x, l.splat(88.0)), l.splat(-87.0));
+    let n = l.round(l.mul(x, l.splat(std::f32::consts::LOG2_E)));
+    let r = l.fma(n, l.splat(-0.693_359_4), x);
+    let r = l.fma(n, l.splat(2.121_944_4e-4), r);
+    let mut p = l.splat(1.987_569_1e-4);
+    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = l.fma(p, r, l.splat(c));
+    }
+    let p = l.fma(p, l.mul(r, r), l.add(r, l.splat(1.0)));
+    l.mul(p, l.pow2(n))
+}
+
+/// x / (1 + e^-x)
+#[inline(always)]
+pub(super) fn silu<L: Lanes>(l: L, x: L::V) -> L::V {
+    let e = exp(l, l.mul(x, l.splat(-1.0)));
+    l.mul(x, l.recip(l.add(e, l.splat(1.0))))
+}

@@ -1,0 +1,199 @@
+//! The micro-kernel: a tile of V blocks of 16 channels and P pixels, kept in registers over all segments.
+//!
+//! For each input channel of each segment: V loads of weights, P inputs spread over all lanes, V x P fused
+//! multiply-adds. The pixels of the input are a constant number of floats apart (16: the blocked layout; 32 and 64:
+//! strides of two and four pixels; 4: the latent), so that each input is one displacement from one pointer.
+
+use super::lanes::{Lanes, Task, silu};
+
+/// Input channels that lie together: up to 16, at one tap of the filter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    /// Floats from the pixel to the first of them.
+    pub offset: isize,
+    pub len: usize,
+}
+
+/// Where a tile's products come from.
+pub(super) struct Gather<'a> {
+    /// The first pixel.
+    pub x: *const f32,
+    pub segments: &'a [Segment],
+    /// Sixteen weights a block for the first input channel.
+    pub weights: *const f32,
+    /// Floats from an input channel's weights to the next one's.
+    pub next_channel: usize,
+    /// Floats from a block's weights to the next one's.
+    pub next_block: usize,
+}
+
+/// The non-linearity at the end of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activation {
+    #[default]
+    None,
+    Relu,
+    Silu,
+}
+
+impl Activation {
+    #[inline(always)]
+    pub(super) fn of<L: Lanes>(self, l: L, v: L::V) -> L::V {
+        match self {
+            Self::None => v,
+            Self::Relu => l.max(v, l.splat(0.0)),
+            Self::Silu => silu(l, v),
+        }
+    }
+}
+
+/// What becomes of a tile's sums s: `y = s * mul + add`, and then as `to` says.
+pub(super) struct Finish {
+    /// Sixteen a block.
+    pub mul: *const f32,
+    pub add: *const f32,
+    pub to: To,
+}
+
+pub(super) enum To {
+    /// `out = after(before(y) + (accumulate ? out : 0))`
+    Blocks {
+        out: *mut f32,
+        /// Floats from `out` to each block's first pixel.
+        blocks: [usize; 3],
+        /// Floats from a pixel to the next.
+        step: usize,
+        before: Activation,
+        accumulate: bool,
+        after: Activation,
+    },
+    /// Three blocks are the red, green and blue of 4 x 4 pixels, 0..=255; pixel p's go 16 bytes further right.
+    Bytes { at: *mut u8, row_bytes: usize },
+}
+
+pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize> {
+    pub gather: &'a Gather<'a>,
+    pub finish: &'a Finish,
+}
+
+#[repr(align(64))]
+struct Sums<const V: usize, const P: usize>([[[f32; 16]; P]; V]);
+
+impl<const V: usize, const P: usize, const STEP: usize> Task for Tile<'_, V, P, STEP> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let mut sums = Sums([[[0.0; 16]; P]; V]);
+        // SAFETY: whoever calls `Lanes::tile` promises that every address of this tile is valid.
+        unsafe {
+            self.multiply(l, &mut sums);
+            self.finish(l, &sums);
+        }
+    }
+}
+
+impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
+    /// # Safety
+    /// As [`Lanes::tile`].
+    #[inline(always)]
+    unsafe fn multiply<L: Lanes>(&self, l: L, sums: &mut Sums<V, P>) {
+        let g = self.gather;
+        let mut acc = [[l.splat(0.0); P]; V];
+        let mut w = g.weights;
+        for segment in g.segments {
+            let mut x = g.x.wrapping_offset(segment.offset);
+            for _ in 0..segment.len {
+                // SAFETY: the caller promises V blocks of weights and P pixels at every channel of every segment.
+                unsafe {
+                    let mut weights = [l.splat(0.0); V];
+                    for v in 0..V {
+                        weights[v] = l.load(w.add(v * g.next_block));
+                    }
+                    for p in 0..P {
+                        let input = l.splat(*x.add(p * STEP));
+                        for v in 0..V {
+                            acc[v][p] = l.fma(input, weights[v], acc[v][p]);
+                        }
+                    }
+                }
+                x = x.wrapping_add(1);
+                w = w.wrapping_add(g.next_channel);
+            }
+        }
+        for v in 0..V {
+            for p in 0..P {
+                // SAFETY: sixteen floats each.
+                unsafe { l.store(sums.0[v][p].as_mut_ptr(), acc[v][p]) };
+            }
+        }
+    }
+
+    // A method and not a closure: only what is surely inlined is compiled with the instructions.
+    #[inline(always)]
+    unsafe fn value<L: Lanes>(&self, l: L, sums: &Sums<V, P>, v: usize, p: usize) -> L::V {
+        // SAFETY: the caller of `Lanes::tile` promises sixteen factors and terms a block.
+        unsafe {
+            let (mul, add) = (l.load(self.finish.mul.add(16 * v)), l.load(self.finish.add.add(16 * v)));
+            l.fma(l.load(sums.0[v][p].as_ptr()), mul, add)
+        }
+    }
+
+    /// # Safety
+    /// As [`Lanes::tile`].
+    #[inline(always)]
+    unsafe fn finish<L: Lanes>(&self, l: L, sums: &Sums<V, P>) {
+        let f = self.finish;
+        // SAFETY: the caller promises P pixels of V blocks at the output.
+        unsafe {
+            match f.to {
+                To::Blocks { out, blocks, step, before, accumulate, after } => {
+                    for v in 0..V {
+                        for p in 0..P {
+                            let at = out.add(blocks[v] + p * step);
+                            let mut y = before.of(l, self.value(l, sums, v, p));
+                            if accumulate {
+                                y = l.add(y, l.load(at));
+                            }
+                            l.store(at, after.of(l, y));
+                        }
+                    }
+                }
+                To::Bytes { at, row_bytes } if V == 3 => {
+                    let (black, white) = (l.splat(0.0), l.splat(255.0));
+                    for p in 0..P {
+                        let mut rgb = [black; 3];
+                        for v in 0..V.min(3) {
+                            rgb[v] = l.min(l.max(self.value(l, sums, v, p), black), white);
+                        }
+                        l.paint(at.add(16 * p), row_bytes, rgb);
+                    }
+                }
+                // Bytes are asked for with three blocks only: see `Conv::new`.
+                To::Bytes { .. } => {}
+            }
+        }
+    }
+}
+
+/// The tiles that an instruction set has: `group, step: each number of pixels;`.
+macro_rules! tiles {
+    ($lanes:expr, $shape:expr, $gather:expr, $finish:expr; $($group:literal, $step:literal: $($pixels:literal)*;)*) => {
+        match $shape {
+            $($(($group, $pixels, $step) => $lanes.enter(
+                $crate::kernels::tile::Tile::<$group, $pixels, $step> { gather: $gather, finish: $finish }
+            ),)*)*
+            (group, pixels, step) => unreachable!("no tile of {group} blocks and {pixels} pixels {step} apart"),
+        }
+    };
+}
+pub(super) use tiles;
+
+/// Cuts a row into the fewest tiles of at most `widest` pixels, all of nearly the same width: (first, pixels) each.
+pub(super) fn cut(width: usize, widest: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tiles = width.div_ceil(widest);
+    (0..tiles).map(move |i| {
+        let (first, next) = (i * width / tiles, (i + 1) * width / tiles);
+        (first, next - first)
+    })
+}
