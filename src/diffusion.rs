@@ -1,5 +1,7 @@
 //! Models: from noise and conditioning to a picture, and the thread that makes them.
 
+pub mod sd;
+
 use crate::{
     Stamp,
     latent::{Latent, Shape},
@@ -18,6 +20,8 @@ pub struct Conditioning {
     pub scene: Vec<f32>,
     /// Further context tokens, (tokens, [`Card::context_width`]) row by row, from a signal encoder; may be empty.
     pub context: Vec<f32>,
+    /// What is to be seen, for models that read; none is the empty prompt.
+    pub text: Option<sd::Text>,
 }
 
 /// A finished picture. `rgba.len() == 4 * width * height`, rows from the top, sRGB, alpha 255.
