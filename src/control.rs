@@ -23,7 +23,7 @@ mod watch;
 pub use builtin::{builtin, genres, scene, transitions};
 pub use desk::{Desk, RecallError};
 pub use handle::Handle;
-pub use keys::key_help;
+pub use keys::KEY_HELP;
 pub use nearest::nearest;
 pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
 pub use preset::{Preset, PresetError};

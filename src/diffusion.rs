@@ -1,6 +1,18 @@
 //! Models: from noise and conditioning to a picture, and the thread that makes them.
 
+mod bench;
+mod catalogue;
+mod dreamer;
+mod embedded;
 pub mod sd;
+mod weights;
+
+pub use bench::{Quantiles, Report, bench};
+pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
+pub use dreamer::{Dreamer, Stats};
+pub use embedded::Embedded;
+
+use serde::Serialize;
 
 use crate::{
     Stamp,
@@ -31,6 +43,13 @@ pub struct Picture {
     pub width: usize,
     pub height: usize,
     pub rgba: Vec<u8>,
+}
+
+impl Picture {
+    /// Without pixels: for [`Model::generate`] to paint into.
+    pub fn empty() -> Self {
+        Self { stamp: Stamp::start(), width: 0, height: 0, rgba: Vec::new() }
+    }
 }
 
 /// What a model is: its latent shape, its conditioning and its cost.
@@ -80,6 +99,17 @@ pub trait Model: Send {
         picture: &mut Picture,
     ) -> Result<Timing, GenerateError>;
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
+    /// What it runs on, for reports.
+    fn runtime(&self) -> Runtime {
+        Runtime::default()
+    }
+}
+
+/// What a model runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Runtime {
+    pub instructions: String,
+    pub threads: usize,
 }
 
 /// Why a picture could not be made.

@@ -32,3 +32,10 @@ pub struct Stamp {
     /// When the newest sample reached the program: the start of the latency from sample to picture.
     pub arrived: Instant,
 }
+
+impl Stamp {
+    /// Before the first hop.
+    pub fn start() -> Self {
+        Self { hop: 0, signal_secs: 0.0, arrived: Instant::now() }
+    }
+}

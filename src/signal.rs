@@ -101,6 +101,10 @@ pub trait Source: Send {
     fn description(&self) -> &Description;
     /// Appends up to `frames` frames to `out`, frame after frame, each of `channels.len()` values.
     fn read(&mut self, frames: usize, out: &mut Vec<f64>) -> Result<Read, SourceError>;
+    /// The samples of a channel as recorded, where [`Self::read`] brings them resampled; None where they are the same.
+    fn recorded(&self, _channel: usize) -> Option<Box<dyn Iterator<Item = f64> + '_>> {
+        None
+    }
     /// Sets something that belongs to this kind of source (`state` of the synthetic rat); false if it has no such thing.
     fn set(&mut self, _knob: &str, _value: &str) -> bool {
         false
@@ -136,9 +140,10 @@ pub fn open(url_or_path: &str) -> Result<Box<dyn Source>, SourceError> {
     match address.scheme.as_deref() {
         None | Some("file") => file::open(&address),
         Some("synth") => synth::open(&address),
-        Some(scheme) if LATER_SCHEMES.contains(&scheme) => {
-            Err(SourceError::NotInThisVersion { url: address.text.clone(), scheme: scheme.to_owned() })
-        }
+        Some(scheme) if LATER_SCHEMES.contains(&scheme) => Err(SourceError::NotInThisVersion {
+            url: address.text.clone(),
+            scheme: scheme.to_owned(),
+        }),
         Some(scheme) => Err(SourceError::UnknownScheme {
             url: address.text.clone(),
             scheme: scheme.to_owned(),

@@ -126,7 +126,7 @@ pub struct DreamArgs {
     /// The number to draw the noise from (0 if neither is given)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5
+    /// A genre and its weight, any number of times: --genre ink --genre coral:0.5 (the first one if left out)
     #[arg(long, value_name = "NAME[:WEIGHT]")]
     pub genre: Vec<Weighted>,
     /// A preset, of which the model's settings are taken
@@ -192,7 +192,7 @@ pub struct LatentArgs {
     #[arg(long, value_name = "NAME", default_value = "flow")]
     pub mapping: String,
     /// Channels, height and width of the noise
-    #[arg(long, value_name = "CxHxW", default_value = "4x64x64", value_parser = values::shape)]
+    #[arg(long, value_name = "CxHxW", default_value = "4x64x64")]
     pub shape: Shape,
     /// Where the noise goes
     #[arg(short, long, value_name = "FILE.npy")]
@@ -260,7 +260,7 @@ pub struct BenchArgs {
 /// What to do with what was typed.
 #[derive(Debug)]
 pub enum Parsed {
-    Run(Typed),
+    Run(Box<Typed>),
     /// Help or version.
     Show(String),
     /// A sentence.
@@ -270,11 +270,9 @@ pub enum Parsed {
 /// Reads the arguments, the program's name first.
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
     let typed = with_play(typed.into_iter().collect());
-    let parsed = Typed::command()
-        .try_get_matches_from(typed)
-        .and_then(|found| Typed::from_arg_matches(&found));
+    let parsed = Typed::command().try_get_matches_from(typed).and_then(|found| Typed::from_arg_matches(&found));
     match parsed {
-        Ok(typed) => Parsed::Run(typed),
+        Ok(typed) => Parsed::Run(Box::new(typed)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Show(help(&error)),
             _ => Parsed::Usage(sentence(&error.render().to_string())),
@@ -284,11 +282,7 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Parsed {
 
 fn help(error: &clap::Error) -> String {
     let text = error.render();
-    if std::io::stdout().is_terminal() {
-        text.ansi().to_string()
-    } else {
-        text.to_string()
-    }
+    if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() }
 }
 
 /// Without a command, `play` is meant: it goes before everything but the flags that belong to no command. A word that
@@ -300,10 +294,7 @@ fn with_play(mut typed: Vec<OsString>) -> Vec<OsString> {
         at += 1;
     }
     let commands = Typed::command();
-    let known: Vec<_> = commands
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .collect();
+    let known: Vec<_> = commands.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let stays = text(at).is_some_and(|word| {
         let misspelt = !word.contains(['.', '/', ':'])
             && known.iter().any(|name| strsim::damerau_levenshtein(name, word) <= 2)
@@ -317,25 +308,28 @@ fn with_play(mut typed: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn is_verbose(word: &str) -> bool {
-    let short = word
-        .strip_prefix('-')
-        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c == 'v'));
+    let short = word.strip_prefix('-').is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c == 'v'));
     short || word == "--verbose"
 }
 
 /// clap explains itself in several lines; this keeps what was wrong and the tip.
 fn sentence(explained: &str) -> String {
-    let lines = explained
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:"));
+    let lines = explained.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
     let text = lines.collect::<Vec<_>>().join(" ").replace(" tip:", "; tip:");
     let text = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
     format!("{text} (--help shows how)")
 }
 
-/// A message as one line: errors of libraries may have several.
-pub fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+/// An error and its causes as one line. Some errors tell their cause themselves: it is not told twice.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -22,8 +22,8 @@ use super::{
     },
 };
 use crate::{
-    control::{Desk, Handle, Origin, Value},
-    diffusion::{self, Dreamer, Model},
+    control::{Desk, Handle, KEY_HELP, Origin, Value},
+    diffusion::{self, Dreamer, Model, Timing},
     signal,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
 };
@@ -31,8 +31,6 @@ use crate::{
 /// How long a message stays in the overlay.
 const MESSAGE_SECS: f32 = 20.0;
 const MOST_MESSAGES: usize = 6;
-/// What a key that moves a value moves it by, on its normal scale.
-const NUDGE: f64 = 0.05;
 
 /// Opens the window and plays until it is closed.
 pub fn run(args: PlayArgs) -> Result<()> {
@@ -69,6 +67,7 @@ struct Show {
     overlay_wanted: Handle,
     overlay_seen: u64,
     model_wanted: Handle,
+    steps: Handle,
     loader: Loader,
     playing_model: String,
     playing_source: String,
@@ -104,6 +103,7 @@ impl Show {
             overlay_wanted: table.handle("/stage/overlay")?,
             overlay_seen: 0,
             model_wanted: table.handle("/dream/model")?,
+            steps: table.handle("/dream/steps")?,
             loader: Loader::default(),
             recalls: desk.recalls(),
             shown_hop: None,
@@ -131,20 +131,6 @@ impl Show {
     /// Sets a parameter as a key does; the table says no only to what is not there.
     fn set(&mut self, path: &str, value: Value) {
         if let Err(error) = self.desk.table().set(path, value, Origin::Key) {
-            self.say(Level::Error, error.to_string());
-        }
-    }
-
-    fn toggle(&mut self, path: &str) {
-        if let Ok(handle) = self.desk.table().handle(path) {
-            self.set(path, Value::Bool(!handle.is_on()));
-        }
-    }
-
-    fn nudge(&mut self, path: &str, by: f64) {
-        let table = self.desk.table();
-        let moved = table.handle(path).and_then(|handle| table.set_normal(path, handle.normal() + by, Origin::Key));
-        if let Err(error) = moved {
             self.say(Level::Error, error.to_string());
         }
     }
@@ -179,7 +165,7 @@ impl Show {
         declare_model(&table, model.card());
         match DreamDials::new(&table, model.card()) {
             Ok(dials) => {
-                self.dreamer.use_model(model);
+                self.dreamer.switch(model);
                 self.live.use_dials(dials);
                 self.begin_transition();
             }
@@ -228,7 +214,7 @@ impl StageApp for Show {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.follow_desk(frame.delta_secs);
         self.follow_shaders();
-        let messages: Vec<_> = self.live.messages().chain(self.dreamer.messages()).collect();
+        let messages: Vec<_> = self.live.messages().collect();
         for text in messages {
             self.say(Level::Warning, text);
         }
@@ -258,56 +244,13 @@ impl StageApp for Show {
     }
 
     fn key(&mut self, press: KeyPress) {
-        if !press.pressed {
-            return;
-        }
-        let by = if press.modifiers.shift { 4.0 * NUDGE } else { NUDGE };
-        match press.key {
-            Key::Digit(digit) => {
-                let number = if digit == 0 { 10 } else { usize::from(digit) };
-                let number = if press.modifiers.shift { number + 10 } else { number };
-                self.set("/preset", Value::text(number.to_string()));
-            }
-            Key::PageDown | Key::Character('n') => self.set("/preset/next", Value::Pulse),
-            Key::PageUp | Key::Character('p') => self.set("/preset/previous", Value::Pulse),
-            Key::Character('b') if !press.repeat => self.toggle("/stage/blackout"),
-            Key::Space if !press.repeat => self.toggle("/stage/freeze"),
-            Key::Character('r') => self.set("/stage/reset_effects", Value::Pulse),
-            Key::Backspace => {
-                let current = self.desk.current().map(|preset| preset.id.clone());
-                if let Some(id) = current {
-                    self.set("/preset", Value::text(id));
-                }
-            }
-            Key::Up => self.nudge("/dream/vivid", by),
-            Key::Down => self.nudge("/dream/vivid", -by),
-            Key::Right => self.nudge("/dream/bright", by),
-            Key::Left => self.nudge("/dream/bright", -by),
-            Key::Character('=' | '+') => self.nudge("/stage/master", by),
-            Key::Character('-') => self.nudge("/stage/master", -by),
-            Key::Character('m') => self.next_choice("/latent/mapping"),
-            Key::Character('t') => self.next_choice("/stage/transition"),
-            Key::Character('s') => self.next_step(),
-            _ => {}
+        if press.pressed {
+            self.desk.key(&name_of(press.key), press.modifiers.shift, press.repeat);
         }
     }
 
     fn keys(&self) -> Vec<KeyHelp> {
-        let rows = [
-            ("1 … 0", "presets 1 to 10, with Shift 11 to 20"),
-            ("N  P", "next and previous preset"),
-            ("Backspace", "the preset as it was"),
-            ("B", "blackout"),
-            ("Space", "freeze"),
-            ("R", "reset effects"),
-            ("↑ ↓", "vivid, calm"),
-            ("→ ←", "bright, dark"),
-            ("+ −", "brightness of the stage"),
-            ("M", "next mapping"),
-            ("T", "next transition"),
-            ("S", "steps of the model, 1 to 4"),
-        ];
-        rows.iter().map(|(key, what)| KeyHelp::new(*key, *what)).collect()
+        KEY_HELP.iter().map(|(key, what)| KeyHelp::new(*key, *what)).collect()
     }
 
     fn overlay(&mut self, data: &mut OverlayData) {
@@ -321,9 +264,14 @@ impl StageApp for Show {
         data.preset = self.desk.current().map(|preset| preset.name.clone()).unwrap_or_default();
         data.pictures_per_s = stats.pictures_per_s;
         data.latency_ms = self.latency_ms;
-        data.timing = stats.timing;
-        data.steps = stats.steps;
-        data.picture_px = stats.picture_px;
+        data.timing = Timing { denoise_ms: stats.denoise.p50_ms, decode_ms: stats.decode.p50_ms };
+        data.steps = self.steps.index();
+        if let Some(picture) = self.dreamer.latest() {
+            data.picture_px = [picture.width, picture.height];
+        }
+        if let Some(error) = stats.error {
+            self.say(Level::Error, error);
+        }
         if let Some(trace) = &report.scope {
             fill_scope(&mut data.scope, trace, &report.health);
         }
@@ -341,20 +289,12 @@ impl StageApp for Show {
     }
 }
 
-impl Show {
-    fn next_choice(&mut self, path: &str) {
-        let Ok(handle) = self.desk.table().handle(path) else { return };
-        if let crate::control::Kind::Choice(names) = &handle.param().kind {
-            let next = names[(handle.index() + 1) % names.len().max(1)].clone();
-            self.set(path, Value::Text(next));
-        }
-    }
-
-    fn next_step(&mut self) {
-        if let Ok(handle) = self.desk.table().handle("/dream/steps") {
-            let next = if handle.index() >= 4 { 1 } else { handle.index() + 1 };
-            self.set("/dream/steps", Value::Int(next as i64));
-        }
+/// A key as [`Desk::key`] knows it.
+fn name_of(key: Key) -> String {
+    match key {
+        Key::Character(typed) => typed.to_string(),
+        Key::Digit(digit) => digit.to_string(),
+        named => format!("{named:?}"),
     }
 }
 

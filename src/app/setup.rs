@@ -44,10 +44,10 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     let mut desk = Desk::new(table.clone(), presets)?;
     desk.recall(args.preset.as_deref().unwrap_or(FIRST_PRESET), Some(0.0))?;
     if let Some(name) = &args.model {
-        table.set("/dream/model", Value::text(name), Origin::Start)?;
+        table.set("/dream/model", Value::text(name), Origin::CommandLine)?;
     }
     for setting in &args.set {
-        let outcome = table.set_from_text(setting, Origin::Start).map_err(|error| UsageError(error.to_string()))?;
+        let outcome = table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(error.to_string()))?;
         warnings.extend(outcome.clamped.map(|clamped| clamped.to_string()));
     }
     let wanted = table.handle("/dream/model")?.text();

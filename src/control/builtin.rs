@@ -55,19 +55,13 @@ fn latent() -> Vec<Param> {
 
 fn dream() -> Vec<Param> {
     vec![
-        Param::text("/dream/model", "box")
-            .setup()
-            .about("The model that paints: a name of `wavedream models list`."),
-        Param::int("/dream/steps", 1, 4, 1)
-            .setup()
-            .about("Steps from noise to picture: more is finer and slower."),
+        Param::text("/dream/model", "box").setup().about("The model that paints: a name of `wavedream models list`."),
+        Param::int("/dream/steps", 1, 4, 1).setup().about("Steps from noise to picture: more is finer and slower."),
         Param::choice("/dream/size", ["512", "384", "256"])
             .unit("px")
             .setup()
-            .about("The shorter side of a picture: smaller is faster."),
-        Param::choice("/dream/shape", ["1:1", "4:3", "16:9", "9:16"])
-            .setup()
-            .about("Width to height of a picture."),
+            .about("The longer side of a picture: smaller is faster."),
+        Param::choice("/dream/shape", ["1:1", "4:3", "16:9", "9:16"]).setup().about("Width to height of a picture."),
         Param::float("/dream/rate", 1.0, 60.0, 30.0)
             .unit("pictures/s")
             .setup()
@@ -92,12 +86,8 @@ fn stage() -> Vec<Param> {
         Param::float("/stage/master", 0.0, 1.0, 1.0)
             .never_recalled()
             .about("Brightness of everything that leaves the stage."),
-        Param::bool("/stage/blackout", false)
-            .never_recalled()
-            .about("Makes the stage black while the dream goes on."),
-        Param::bool("/stage/freeze", false)
-            .never_recalled()
-            .about("Holds the picture while the signal goes on."),
+        Param::bool("/stage/blackout", false).never_recalled().about("Makes the stage black while the dream goes on."),
+        Param::bool("/stage/freeze", false).never_recalled().about("Holds the picture while the signal goes on."),
         Param::bool("/stage/overlay", false)
             .never_recalled()
             .about("Shows signal, latent, rate, latency and health over the picture."),
@@ -116,15 +106,14 @@ fn presets() -> Vec<Param> {
     ]
 }
 
-/// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the model paints its first.
+/// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the genres mix evenly.
 pub fn genres<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Vec<Param> {
     names
         .into_iter()
         .map(|name| {
             let name = name.as_ref();
-            Param::float(format!("/dream/genre/{name}"), 0.0, 1.0, 0.0).about(format!(
-                "How much of {name} is in the picture, beside the other genres."
-            ))
+            Param::float(format!("/dream/genre/{name}"), 0.0, 1.0, 0.0)
+                .about(format!("How much of {name} is in the picture, beside the other genres."))
         })
         .collect()
 }

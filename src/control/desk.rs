@@ -45,11 +45,7 @@ pub enum RecallError {
         Some(name) => format!("did you mean {name}?"),
         None => format!("there are {known}"),
     })]
-    Unknown {
-        wanted: String,
-        nearest: Option<String>,
-        known: String,
-    },
+    Unknown { wanted: String, nearest: Option<String>, known: String },
     #[error(transparent)]
     File(#[from] PresetError),
 }
@@ -69,14 +65,7 @@ impl Desk {
             reset_effects: table.handle("/stage/reset_effects")?,
             reset_effects_seen: 0,
         };
-        Ok(Self {
-            table,
-            presets,
-            watch: None,
-            current: None,
-            recalls: 0,
-            wires,
-        })
+        Ok(Self { table, presets, watch: None, current: None, recalls: 0, wires })
     }
 
     pub fn table(&self) -> &Table {
@@ -112,12 +101,7 @@ impl Desk {
                 return Err(RecallError::Unknown {
                     wanted: wanted.into(),
                     nearest: self.presets.nearest(wanted).map(str::to_owned),
-                    known: self
-                        .presets
-                        .iter()
-                        .map(|preset| preset.id.as_str())
-                        .collect::<Vec<_>>()
-                        .join(", "),
+                    known: self.presets.iter().map(|preset| preset.id.as_str()).collect::<Vec<_>>().join(", "),
                 });
             }
         };
@@ -127,11 +111,7 @@ impl Desk {
 
     /// The preset at a place in the list, counted from 1. False if there are not so many.
     pub fn recall_place(&mut self, place: usize) -> bool {
-        let id = self
-            .presets
-            .iter()
-            .nth(place.saturating_sub(1))
-            .map(|preset| preset.id.clone());
+        let id = self.presets.iter().nth(place.saturating_sub(1)).map(|preset| preset.id.clone());
         id.inspect(|id| self.play(id.clone(), None)).is_some()
     }
 
@@ -153,10 +133,7 @@ impl Desk {
     pub fn save(&mut self, id: &str, name: &str, about: &str) -> Result<PathBuf, PresetError> {
         let Some(folder) = &self.presets.folders().save else {
             let why = "cannot be saved, for there is no home folder: start with --presets DIR".into();
-            return Err(PresetError::File {
-                file: format!("{id}.toml"),
-                why,
-            });
+            return Err(PresetError::File { file: format!("{id}.toml"), why });
         };
         let path = folder.join(format!("{id}.toml"));
         Preset::from_table(&self.table, id, name, about).save(&path)?;
@@ -176,10 +153,7 @@ impl Desk {
             self.reset_effects();
         }
         if (steps != 0 || again)
-            && let Some(id) = self
-                .presets
-                .beside(self.current.as_deref(), steps)
-                .map(|preset| preset.id.clone())
+            && let Some(id) = self.presets.beside(self.current.as_deref(), steps).map(|preset| preset.id.clone())
         {
             self.play(id, None);
         } else if asked {

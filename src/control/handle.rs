@@ -160,10 +160,9 @@ impl Handle {
         let same_kind = std::mem::discriminant(&self.0.param.load().kind) == std::mem::discriminant(&param.kind);
         let number = match (&param.kind, &old_value) {
             _ if !same_kind => param.default_number(),
-            (Kind::Choice(names), Value::Text(name)) => names
-                .iter()
-                .position(|n| n == name)
-                .map_or_else(|| param.default_number(), |at| at as f64),
+            (Kind::Choice(names), Value::Text(name)) => {
+                names.iter().position(|n| n == name).map_or_else(|| param.default_number(), |at| at as f64)
+            }
             (kind, _) => {
                 let (min, max) = kind.range();
                 self.base().clamp(min, max)
@@ -183,9 +182,7 @@ impl Handle {
             base
         } else {
             let param = self.0.param.load();
-            param
-                .kind
-                .value_from_normal(param.kind.normal_from_value(base) + offset)
+            param.kind.value_from_normal(param.kind.normal_from_value(base) + offset)
         };
         self.0.value.store(played.to_bits(), Ordering::Relaxed);
     }

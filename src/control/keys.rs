@@ -9,92 +9,102 @@ use super::{Desk, Kind, Origin, SetError, Table, Value};
 enum Deed {
     Toggle,
     Fire,
-    /// To the next name of a choice, around the end.
+    /// To the next name of a choice or the next whole number, around the end.
     Step,
-    /// Along the normal scale, 0..1.
+    /// Along the normal scale, 0..1; four times as far with Shift.
     Nudge(f64),
 }
 
 struct Binding {
-    key: &'static str,
+    /// Any of these.
+    keys: &'static [&'static str],
     path: &'static str,
     deed: Deed,
-    /// For the page of keys.
-    what: &'static str,
 }
 
-const fn key(key: &'static str, path: &'static str, deed: Deed, what: &'static str) -> Binding {
-    Binding { key, path, deed, what }
+const fn key(keys: &'static [&'static str], path: &'static str, deed: Deed) -> Binding {
+    Binding { keys, path, deed }
 }
 
-const BINDINGS: [Binding; 11] = [
-    key("B", "/stage/blackout", Deed::Toggle, "blackout"),
-    key("Space", "/stage/freeze", Deed::Toggle, "freeze the picture"),
-    key("Up", "/stage/master", Deed::Nudge(0.05), "brighter"),
-    key("Down", "/stage/master", Deed::Nudge(-0.05), "darker"),
-    key("Right", "/preset/next", Deed::Fire, "next preset"),
-    key("Left", "/preset/previous", Deed::Fire, "preset before"),
-    key(
-        "Backspace",
-        "/preset/again",
-        Deed::Fire,
-        "this preset again, as it was saved",
-    ),
-    key(
-        "R",
-        "/stage/reset_effects",
-        Deed::Fire,
-        "all effects back to their defaults",
-    ),
-    key("M", "/latent/mapping", Deed::Step, "next mapping from signal to noise"),
-    key("T", "/stage/transition", Deed::Step, "next transition"),
-    key("S", "/synth/state", Deed::Step, "next state of the synthetic brain"),
+const NUDGE: f64 = 0.05;
+
+const BINDINGS: [Binding; 15] = [
+    key(&["n", "PageDown"], "/preset/next", Deed::Fire),
+    key(&["p", "PageUp"], "/preset/previous", Deed::Fire),
+    key(&["Backspace"], "/preset/again", Deed::Fire),
+    key(&["b"], "/stage/blackout", Deed::Toggle),
+    key(&["Space"], "/stage/freeze", Deed::Toggle),
+    key(&["r"], "/stage/reset_effects", Deed::Fire),
+    key(&["Up"], "/dream/vivid", Deed::Nudge(NUDGE)),
+    key(&["Down"], "/dream/vivid", Deed::Nudge(-NUDGE)),
+    key(&["Right"], "/dream/bright", Deed::Nudge(NUDGE)),
+    key(&["Left"], "/dream/bright", Deed::Nudge(-NUDGE)),
+    key(&["+", "="], "/stage/master", Deed::Nudge(NUDGE)),
+    key(&["-"], "/stage/master", Deed::Nudge(-NUDGE)),
+    key(&["m"], "/latent/mapping", Deed::Step),
+    key(&["t"], "/stage/transition", Deed::Step),
+    key(&["s"], "/dream/steps", Deed::Step),
 ];
 
-/// Key and deed of every binding, for the page of keys.
-pub fn key_help() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let presets = [("1 … 9, 0", "presets 1 to 10"), ("Shift 1 …", "presets 11 to 20")];
-    presets
-        .into_iter()
-        .chain(BINDINGS.iter().map(|binding| (binding.key, binding.what)))
-}
+/// Keys and what they do, for the page of keys.
+pub const KEY_HELP: [(&str, &str); 12] = [
+    ("1 … 0", "presets 1 to 10, with Shift 11 to 20"),
+    ("N  P", "next and previous preset"),
+    ("Backspace", "the preset as it was"),
+    ("B", "blackout"),
+    ("Space", "freeze"),
+    ("R", "reset effects"),
+    ("↑ ↓", "vivid, calm"),
+    ("→ ←", "bright, dark"),
+    ("+ −", "brightness of the stage"),
+    ("M", "next mapping"),
+    ("T", "next transition"),
+    ("S", "steps of the model"),
+];
 
 impl Desk {
-    /// Does what a key is for; false if it is for nothing. `name` is a letter or digit, or `Space`, `Left`, `Backspace`
-    /// and so on; `repeats` is true for a key that is held down.
+    /// Does what a key is for; false if it is for nothing. `name` is a character, or `Space`, `Left`, `PageDown` and so
+    /// on; `repeats` is true for a key that is held down.
     pub fn key(&mut self, name: &str, shift: bool, repeats: bool) -> bool {
         if let Ok(digit) = name.parse::<usize>()
             && digit <= 9
         {
-            let place = if digit == 0 { 10 } else { digit } + if shift { 10 } else { 0 };
+            let tens = if shift { 10 } else { 0 };
+            let place = tens + if digit == 0 { 10 } else { digit };
             return !repeats && self.recall_place(place);
         }
-        let Some(binding) = BINDINGS.iter().find(|binding| binding.key.eq_ignore_ascii_case(name)) else {
+        let Some(binding) = BINDINGS.iter().find(|binding| binding.keys.contains(&name)) else {
             return false;
         };
         if repeats && !matches!(binding.deed, Deed::Nudge(_)) {
             return true;
         }
-        if let Err(error) = act(self.table(), binding) {
+        if let Err(error) = act(self.table(), binding, shift) {
             tracing::warn!("{error}");
         }
         true
     }
 }
 
-fn act(table: &Table, Binding { path, deed, .. }: &Binding) -> Result<(), SetError> {
+fn act(table: &Table, Binding { path, deed, .. }: &Binding, shift: bool) -> Result<(), SetError> {
     let handle = table.handle(path)?;
-    let value = match deed {
-        Deed::Toggle => Value::Bool(!handle.is_on()),
-        Deed::Fire => Value::Pulse,
-        Deed::Nudge(step) => Value::Float(handle.param().kind.value_from_normal(handle.normal() + step)),
-        Deed::Step => match &handle.param().kind {
-            Kind::Choice(names) => match names.get((handle.index() + 1) % names.len().max(1)) {
-                Some(name) => Value::Text(name.clone()),
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
+    let kind = handle.param().kind.clone();
+    let value = match (deed, &kind) {
+        (Deed::Toggle, _) => Value::Bool(!handle.is_on()),
+        (Deed::Fire, _) => Value::Pulse,
+        (Deed::Nudge(by), kind) => {
+            let by = if shift { 4.0 * by } else { *by };
+            Value::Float(kind.value_from_normal(handle.normal() + by))
+        }
+        (Deed::Step, Kind::Int { min, max }) => {
+            let next = handle.index() as i64 + 1;
+            Value::Int(if next > *max { *min } else { next })
+        }
+        (Deed::Step, Kind::Choice(names)) => match names.get((handle.index() + 1) % names.len().max(1)) {
+            Some(name) => Value::Text(name.clone()),
+            None => return Ok(()),
         },
+        (Deed::Step, _) => return Ok(()),
     };
     table.set(path, value, Origin::Key).map(|_| ())
 }
@@ -111,18 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn every_binding_moves_a_parameter_that_there_is() {
+    fn every_binding_moves_its_parameter_as_a_key() {
         let mut desk = desk();
         for binding in &BINDINGS {
-            let mut seen = desk.table().generation();
-            assert!(desk.key(&binding.key.to_lowercase(), false, false), "{}", binding.key);
-            let moved: Vec<_> = desk
-                .table()
-                .changes_since(&mut seen)
-                .iter()
-                .map(|h| (h.path(), h.origin()))
-                .collect();
-            assert_eq!(moved, [(binding.path.to_owned(), Origin::Key)], "{}", binding.key);
+            for key in binding.keys {
+                let mut seen = desk.table().generation();
+                assert!(desk.key(key, false, false), "{key}");
+                let moved: Vec<_> =
+                    desk.table().changes_since(&mut seen).iter().map(|h| (h.path(), h.origin())).collect();
+                assert_eq!(moved, [(binding.path.to_owned(), Origin::Key)], "{key}");
+            }
         }
         assert!(!desk.key("q", false, false));
     }
@@ -131,21 +139,25 @@ mod tests {
     fn a_held_key_nudges_again_but_toggles_once() {
         let mut desk = desk();
         for repeats in [false, true, true] {
-            desk.key("Down", false, repeats);
+            desk.key("-", false, repeats);
             desk.key("Space", false, repeats);
         }
-        assert!((desk.table().handle("/stage/master").unwrap().number() - 0.85).abs() < 1e-9);
+        desk.key("-", true, true);
+        assert!((desk.table().handle("/stage/master").unwrap().number() - (1.0 - 7.0 * NUDGE)).abs() < 1e-9);
         assert!(desk.table().handle("/stage/freeze").unwrap().is_on());
     }
 
     #[test]
-    fn stepping_goes_through_every_choice_and_round() {
+    fn stepping_goes_through_every_value_and_round() {
         let mut desk = desk();
-        let mut names = Vec::new();
+        let mut seen = Vec::new();
         for _ in 0..6 {
-            desk.key("M", false, false);
-            names.push(desk.table().handle("/latent/mapping").unwrap().text().to_string());
+            desk.key("m", false, false);
+            desk.key("s", false, false);
+            let steps = desk.table().handle("/dream/steps").unwrap().index();
+            seen.push((desk.table().handle("/latent/mapping").unwrap().text().to_string(), steps));
         }
-        assert_eq!(names, ["paper", "gauss", "walk", "spectral", "flow", "paper"]);
+        let expected = [("paper", 2), ("gauss", 3), ("walk", 4), ("spectral", 1), ("flow", 2), ("paper", 3)];
+        assert_eq!(seen, expected.map(|(mapping, steps)| (mapping.to_owned(), steps)));
     }
 }

@@ -5,13 +5,7 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
     let wanted = wanted.to_lowercase();
     known
         .into_iter()
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&wanted, &name.to_lowercase()),
-                likeness(&wanted, name),
-                name,
-            )
-        })
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), likeness(&wanted, name), name))
         // A typo changes few letters of a long name; a forgotten prefix leaves the last part equal.
         .filter(|(edits, likeness, _)| *edits <= 2 || *likeness > 0.85)
         .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))

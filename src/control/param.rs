@@ -174,26 +174,11 @@ pub struct Param {
 
 impl Param {
     fn new(path: impl Into<String>, kind: Kind, default: Value) -> Self {
-        Self {
-            path: path.into(),
-            kind,
-            default,
-            unit: String::new(),
-            about: String::new(),
-            recall: Recall::Look,
-        }
+        Self { path: path.into(), kind, default, unit: String::new(), about: String::new(), recall: Recall::Look }
     }
 
     pub fn float(path: impl Into<String>, min: f64, max: f64, default: f64) -> Self {
-        Self::new(
-            path,
-            Kind::Float {
-                min,
-                max,
-                curve: Curve::Linear,
-            },
-            Value::Float(default),
-        )
+        Self::new(path, Kind::Float { min, max, curve: Curve::Linear }, Value::Float(default))
     }
 
     pub fn int(path: impl Into<String>, min: i64, max: i64, default: i64) -> Self {
@@ -216,10 +201,7 @@ impl Param {
     }
 
     pub fn trigger(path: impl Into<String>) -> Self {
-        Self {
-            recall: Recall::Never,
-            ..Self::new(path, Kind::Trigger, Value::Pulse)
-        }
+        Self { recall: Recall::Never, ..Self::new(path, Kind::Trigger, Value::Pulse) }
     }
 
     pub fn about(mut self, about: impl Into<String>) -> Self {

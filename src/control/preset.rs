@@ -95,21 +95,14 @@ impl Preset {
 
     /// The value that this preset gives a parameter, if it names it.
     pub fn value(&self, path: &str) -> Option<&Value> {
-        self.settings
-            .iter()
-            .find(|setting| setting.path == path)
-            .map(|setting| &setting.value)
+        self.settings.iter().find(|setting| setting.path == path).map(|setting| &setting.value)
     }
 
     /// Compares it with the parameters that there are. Returns a warning for each value that will be clamped.
     pub fn check(&self, table: &Table) -> Result<Vec<String>, PresetError> {
         let mut warnings = Vec::new();
         for Setting { path, value, line } in &self.settings {
-            let at = |why: String| PresetError::Line {
-                file: self.file.clone(),
-                line: *line,
-                why,
-            };
+            let at = |why: String| PresetError::Line { file: self.file.clone(), line: *line, why };
             let handle = table.handle(path).map_err(|error| at(unknown_or(error)))?;
             if handle.param().recall == Recall::Never {
                 return Err(at(format!("{path} is not part of presets; take the line out")));
@@ -156,11 +149,7 @@ impl Preset {
 
     /// The file's text.
     pub fn to_toml(&self) -> String {
-        let mut out = format!(
-            "version = {VERSION}\nname = {}\nabout = {}\n",
-            quoted(&self.name),
-            quoted(&self.about)
-        );
+        let mut out = format!("version = {VERSION}\nname = {}\nabout = {}\n", quoted(&self.name), quoted(&self.about));
         if let Some(source) = &self.source {
             let _ = writeln!(out, "source = {}", quoted(source));
         }

@@ -54,11 +54,7 @@ impl Folders {
         let chosen = chosen.map(Path::to_owned);
         Self {
             save: chosen.clone().or_else(|| user.clone()),
-            read: [Some("presets".into()), user, chosen]
-                .into_iter()
-                .flatten()
-                .filter(|f| f.is_dir())
-                .collect(),
+            read: [Some("presets".into()), user, chosen].into_iter().flatten().filter(|f| f.is_dir()).collect(),
         }
     }
 }
@@ -73,10 +69,7 @@ pub struct Presets {
 impl Presets {
     /// Reads all presets and checks them against the table. What was wrong comes back as sentences.
     pub fn load(table: &Table, folders: Folders) -> (Self, Vec<String>) {
-        let mut presets = Self {
-            presets: BTreeMap::new(),
-            folders,
-        };
+        let mut presets = Self { presets: BTreeMap::new(), folders };
         let problems = presets.reload(table);
         (presets, problems)
     }
@@ -89,11 +82,7 @@ impl Presets {
             keep_checked(&mut found, Preset::parse(text, file), table, &mut problems);
         }
         for file in self.folders.read.iter().flat_map(|folder| files(folder)) {
-            let before = self
-                .presets
-                .values()
-                .find(|preset| Path::new(&preset.file) == file)
-                .cloned();
+            let before = self.presets.values().find(|preset| Path::new(&preset.file) == file).cloned();
             if !keep_checked(&mut found, read(&file), table, &mut problems)
                 && let Some(before) = before
             {
@@ -141,8 +130,7 @@ impl Presets {
             return self.iter().nth(number.checked_sub(1)?);
         }
         let wanted = wanted.to_lowercase();
-        self.iter()
-            .find(|preset| names(preset).any(|name| name.to_lowercase() == wanted))
+        self.iter().find(|preset| names(preset).any(|name| name.to_lowercase() == wanted))
     }
 
     /// "Did you mean …" for a name that [`Presets::find`] does not know.
@@ -163,10 +151,7 @@ impl Presets {
 }
 
 fn names(preset: &Preset) -> impl Iterator<Item = &str> {
-    let word = preset
-        .id
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .trim_start_matches(['-', '_', ' ']);
+    let word = preset.id.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(['-', '_', ' ']);
     [word, &preset.id, &preset.name].into_iter()
 }
 
@@ -191,20 +176,16 @@ fn keep_checked(
 
 fn read(file: &Path) -> Result<Preset, PresetError> {
     let name = file.display().to_string();
-    let text = fs::read_to_string(file).map_err(|error| PresetError::File {
-        file: name.clone(),
-        why: format!("cannot be read ({error})"),
-    })?;
+    let text = fs::read_to_string(file)
+        .map_err(|error| PresetError::File { file: name.clone(), why: format!("cannot be read ({error})") })?;
     Preset::parse(&text, &name)
 }
 
 /// The presets in a folder, by name; nothing where there is no folder any more.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
-        .collect();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
     files.sort();
     files
 }

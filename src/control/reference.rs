@@ -12,12 +12,7 @@ pub fn as_text(table: &Table) -> String {
     let path_width = params.iter().map(|p| p.path.chars().count()).max().unwrap_or(0);
     let rows: Vec<(String, String)> = params.iter().map(|p| (range(p), default(p))).collect();
     // Long lists of choices wrap below instead of widening the column for all.
-    let range_width = rows
-        .iter()
-        .map(|(r, _)| r.chars().count())
-        .filter(|w| *w <= 24)
-        .max()
-        .unwrap_or(0);
+    let range_width = rows.iter().map(|(r, _)| r.chars().count()).filter(|w| *w <= 24).max().unwrap_or(0);
     let default_width = rows.iter().map(|(_, d)| d.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     let mut group = String::new();
@@ -54,11 +49,7 @@ pub fn as_markdown(table: &Table) -> String {
         let param = handle.param();
         if group.as_deref() != Some(param.group()) {
             group = Some(param.group().to_owned());
-            let _ = write!(
-                out,
-                "\n## {}\n\n| path | values | default | |\n|---|---|---|---|\n",
-                param.group()
-            );
+            let _ = write!(out, "\n## {}\n\n| path | values | default | |\n|---|---|---|---|\n", param.group());
         }
         let _ = writeln!(
             out,
@@ -88,8 +79,8 @@ fn json_of(param: &Param) -> Json {
     });
     match &param.kind {
         Kind::Float { min, max, curve } => {
-            object["min"] = json!(min);
-            object["max"] = json!(max);
+            object["min"] = json!(decimal(*min));
+            object["max"] = json!(decimal(*max));
             object["curve"] = json!(if *curve == Curve::Log { "log" } else { "linear" });
         }
         Kind::Int { min, max } => {
@@ -115,7 +106,7 @@ fn type_name(kind: &Kind) -> &'static str {
 
 fn plain(value: &Value) -> Json {
     match value {
-        Value::Float(number) => json!(number),
+        Value::Float(number) => json!(decimal(*number)),
         Value::Int(number) => json!(number),
         Value::Bool(on) => json!(on),
         Value::Text(text) => json!(**text),
@@ -123,12 +114,13 @@ fn plain(value: &Value) -> Json {
     }
 }
 
+/// As a person wrote it: shaders declare in f32, whose 0.7 is 0.699999988 here.
+fn decimal(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
 fn range(param: &Param) -> String {
-    let unit = if param.unit.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", param.unit)
-    };
+    let unit = if param.unit.is_empty() { String::new() } else { format!(" {}", param.unit) };
     match &param.kind {
         Kind::Float { min, max, .. } => format!("{} … {}{unit}", shown(*min), shown(*max)),
         Kind::Int { min, max } => format!("{min} … {max}{unit}"),

@@ -23,18 +23,8 @@ pub struct Clamped {
 
 impl fmt::Display for Clamped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            asked,
-            taken,
-            expected,
-        } = self;
-        write!(
-            f,
-            "{path} takes {expected}: {} instead of {}",
-            shown(*taken),
-            shown(*asked)
-        )
+        let Self { path, asked, taken, expected } = self;
+        write!(f, "{path} takes {expected}: {} instead of {}", shown(*taken), shown(*asked))
     }
 }
 
@@ -44,11 +34,7 @@ pub enum SetError {
     #[error("there is no parameter {path}{}", hint(nearest))]
     Unknown { path: String, nearest: Option<String> },
     #[error("{path} takes {expected}, not {found}")]
-    WrongType {
-        path: String,
-        expected: String,
-        found: String,
-    },
+    WrongType { path: String, expected: String, found: String },
     #[error("“{text}” is not a setting: write /path=value, for instance /dream/vivid=0.5")]
     NotASetting { text: String },
 }
@@ -110,12 +96,8 @@ pub(super) fn value_from_text(kind: &Kind, text: &str) -> Value {
 fn clamp(param: &Param, asked: f64) -> Fitting {
     let (min, max) = param.kind.range();
     let taken = asked.clamp(min, max);
-    let clamped = (taken != asked).then(|| Clamped {
-        path: param.path.clone(),
-        asked,
-        taken,
-        expected: param.kind.expected(),
-    });
+    let clamped =
+        (taken != asked).then(|| Clamped { path: param.path.clone(), asked, taken, expected: param.kind.expected() });
     Fitting::Number { taken, clamped }
 }
 
@@ -123,10 +105,7 @@ fn clamp(param: &Param, asked: f64) -> Fitting {
 fn number_for(kind: &Kind, value: &Value) -> Option<f64> {
     let number = value.as_number().filter(|number| number.is_finite());
     let position = |wanted: &str| match kind {
-        Kind::Choice(names) => names
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(wanted))
-            .map(|at| at as f64),
+        Kind::Choice(names) => names.iter().position(|name| name.eq_ignore_ascii_case(wanted)).map(|at| at as f64),
         _ => None,
     };
     match (kind, value) {

@@ -178,16 +178,10 @@ impl Table {
         let mut glides = self.lock();
         let param = handle.param();
         let fitting = fit(&param, &value)?;
-        let mut outcome = Outcome {
-            changed: true,
-            clamped: None,
-        };
+        let mut outcome = Outcome { changed: true, clamped: None };
         match fitting {
             Fitting::Pulse(false) => {
-                return Ok(Outcome {
-                    changed: false,
-                    clamped: None,
-                });
+                return Ok(Outcome { changed: false, clamped: None });
             }
             Fitting::Pulse(true) => handle.pulse(),
             Fitting::Text(text) => {
@@ -195,10 +189,7 @@ impl Table {
                 handle.write_text(text);
             }
             Fitting::Number { taken, clamped } => {
-                outcome = Outcome {
-                    changed: handle.base() != taken,
-                    clamped,
-                };
+                outcome = Outcome { changed: handle.base() != taken, clamped };
                 glides.retain(|glide| glide.handle.path() != path);
                 if secs > 0.0 && param.kind.is_number() && outcome.changed {
                     glides.push(Glide::new(&handle, taken, secs, origin));
@@ -213,7 +204,7 @@ impl Table {
 
     /// What would become of a value, without setting it.
     pub fn check(&self, path: &str, value: &Value) -> Result<Option<Clamped>, SetError> {
-        Ok(match fit(&*self.handle(path)?.param(), value)? {
+        Ok(match fit(&self.handle(path)?.param(), value)? {
             Fitting::Number { clamped, .. } => clamped,
             Fitting::Text(_) | Fitting::Pulse(_) => None,
         })
@@ -232,9 +223,7 @@ impl Table {
 
     /// Sets from text, `/path=value`, as `--set` takes it.
     pub fn set_from_text(&self, setting: &str, origin: Origin) -> Result<Outcome, SetError> {
-        let (path, value) = setting
-            .split_once('=')
-            .ok_or_else(|| SetError::NotASetting { text: setting.into() })?;
+        let (path, value) = setting.split_once('=').ok_or_else(|| SetError::NotASetting { text: setting.into() })?;
         let path = path.trim();
         let value = self.value_from_text(path, value.trim())?;
         self.set(path, value, origin)
@@ -275,15 +264,7 @@ impl Table {
         // A writer counts first and marks second: the lock waits until it has done both.
         let _glides = self.lock();
         let now = self.generation();
-        let changed = self
-            .0
-            .index
-            .load()
-            .order
-            .iter()
-            .filter(|handle| handle.changed() > *seen)
-            .cloned()
-            .collect();
+        let changed = self.0.index.load().order.iter().filter(|handle| handle.changed() > *seen).cloned().collect();
         *seen = now;
         changed
     }
@@ -301,8 +282,7 @@ impl Table {
 /// Whether `path` is `under` or lies below it.
 pub(super) fn is_under(path: &str, under: &str) -> bool {
     let under = under.trim_end_matches('/');
-    path.strip_prefix(under)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(under).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

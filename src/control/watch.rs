@@ -34,11 +34,7 @@ impl Watch {
         for folder in folders {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
-        Ok(Self {
-            _watcher: watcher,
-            marks,
-            last: None,
-        })
+        Ok(Self { _watcher: watcher, marks, last: None })
     }
 
     /// True once after something was saved and the folders have come to rest.

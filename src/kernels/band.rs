@@ -59,11 +59,12 @@ impl Band {
         });
     }
 
-    /// Along each column of block 0.
-    pub fn along_columns(&self, pool: &Pool, input: &Grid, out: &mut Grid) {
+    /// Along each column of block 0, to block `block` of `out`.
+    pub fn along_columns(&self, pool: &Pool, input: &Grid, out: &mut Grid, block: usize) {
+        assert!(block < out.blocks(), "block of a band");
         assert!(input.lanes == LANES && out.lanes == LANES && self.rows.len() == input.height, "grids of a band");
         assert!((input.height, input.width) == (out.height, out.width), "sizes of a band");
-        let (origin, row) = (out.origin(), out.row());
+        let (origin, row) = (out.origin() + block * out.plane(), out.row());
         let to = Scattered(out.floats_mut().as_mut_ptr());
         pool.run(input.height, &|y, _| {
             for first in (0..input.width).step_by(AT_ONCE) {

@@ -266,14 +266,14 @@ impl Out {
         match target {
             Target::Grid(grid) => {
                 assert!(grid.height == height && grid.width * grid.lanes == width * LANES, "size of the target");
-                assert!(grid.blocks >= blocks && !paints, "blocks of the target");
+                assert!(grid.blocks >= blocks, "blocks of the target");
                 let blocks = (0..blocks).map(|b| b * grid.plane()).collect();
                 let (origin, row) = (grid.origin(), grid.row());
                 Self::Blocks { out: grid.floats_mut().as_mut_ptr(), origin, row, step: LANES, blocks }
             }
             Target::Shuffled2(grid) => {
                 assert!(grid.height == 2 * height && grid.width == 2 * width, "size of the target");
-                assert!(grid.lanes == LANES && blocks == 4 * grid.blocks && !paints, "blocks of the target");
+                assert!(grid.lanes == LANES && blocks == 4 * grid.blocks, "blocks of the target");
                 let (row, plane) = (grid.row(), grid.plane());
                 let offset = |b: usize| {
                     let quarter = b / grid.blocks;

@@ -74,6 +74,10 @@ impl Grid {
     pub fn width(&self) -> usize {
         self.width
     }
+    /// Groups of [`LANES`] channels.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
     /// Floats from a row to the next.
     pub(super) fn row(&self) -> usize {
         (self.width + 2 * self.border) * self.lanes
@@ -110,6 +114,20 @@ impl Grid {
             let out = self.data[start..].iter_mut().step_by(lanes);
             out.zip(row).for_each(|(o, v)| *o = *v);
         }
+    }
+    /// Copies a grid of four lanes in, to the four channels from `first` on (in one block).
+    pub fn fill_from_four(&mut self, first: usize, four: &Grid) {
+        for y in 0..self.height.min(four.height) {
+            let (to, from) = (self.index(first, y, 0), four.index(0, y, 0));
+            let lanes = self.lanes;
+            let pixels = four.data[from..from + 4 * four.width].chunks_exact(4);
+            for (pixel, out) in pixels.zip(self.data[to..].chunks_mut(lanes)) {
+                out[..4].copy_from_slice(pixel);
+            }
+        }
+    }
+    pub fn get(&self, channel: usize, y: usize, x: usize) -> f32 {
+        self.data[self.index(channel, y, x)]
     }
     /// Copies the first channels out as `(channels, height, width)`.
     pub fn copy_to(&self, planar: &mut [f32]) {

@@ -37,12 +37,24 @@ impl Address {
                 None => (decode_percent(part), None),
             };
             if pairs.iter().any(|(earlier, _)| *earlier == key) {
-                return Err(SourceError::RepeatedKey { url: text.to_owned(), key });
+                return Err(SourceError::RepeatedKey {
+                    url: text.to_owned(),
+                    key,
+                });
             }
             pairs.push((key, value));
         }
-        let path = if scheme.is_some() { decode_percent(path) } else { path.to_owned() };
-        Ok(Self { text: text.to_owned(), scheme, path, pairs })
+        let path = if scheme.is_some() {
+            decode_percent(path)
+        } else {
+            path.to_owned()
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            scheme,
+            path,
+            pairs,
+        })
     }
 
     /// Refuses keys that are not in `known`.
@@ -81,7 +93,10 @@ impl Address {
         let Some(text) = self.text_of(key) else { return Ok(None) };
         match text.parse::<f64>() {
             Ok(value) if range.contains(&value) => Ok(Some(value)),
-            _ => Err(self.bad(key, &format!("{what} from {} to {} is expected", range.start(), range.end()))),
+            _ => Err(self.bad(
+                key,
+                &format!("{what} from {} to {} is expected", range.start(), range.end()),
+            )),
         }
     }
 
@@ -102,7 +117,10 @@ impl Address {
         let Some(text) = self.text_of(key) else { return Ok(None) };
         match text.parse::<u64>() {
             Ok(value) if range.contains(&value) => Ok(Some(value)),
-            _ => Err(self.bad(key, &format!("{what} from {} to {} is expected", range.start(), range.end()))),
+            _ => Err(self.bad(
+                key,
+                &format!("{what} from {} to {} is expected", range.start(), range.end()),
+            )),
         }
     }
 
@@ -117,7 +135,9 @@ impl Address {
 
     /// Which of the channels with these names the key `channels` asks for, in its order; all without the key.
     pub fn channels(&self, names: &[String]) -> Result<Vec<usize>, SourceError> {
-        let Some(text) = self.text_of("channels") else { return Ok((0..names.len()).collect()) };
+        let Some(text) = self.text_of("channels") else {
+            return Ok((0..names.len()).collect());
+        };
         let mut chosen = Vec::new();
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             if let Some(index) = names.iter().position(|name| name == item) {
@@ -146,7 +166,11 @@ impl Address {
 
 fn shortened(names: &[String]) -> String {
     let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 8 { format!("{shown}, ...") } else { shown }
+    if names.len() > 8 {
+        format!("{shown}, ...")
+    } else {
+        shown
+    }
 }
 
 /// `%20` and its like; what is not a valid escape stays as it is.

@@ -2,13 +2,11 @@
 
 use std::str::FromStr;
 
-use crate::latent::Shape;
-
 /// Width and height in pixels, `1280x720`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    pub width_px: usize,
-    pub height_px: usize,
+    pub width: usize,
+    pub height: usize,
 }
 
 impl FromStr for Size {
@@ -16,7 +14,7 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match numbers(text)[..] {
-            [width_px, height_px] if width_px.max(height_px) <= MAX_PX => Ok(Self { width_px, height_px }),
+            [width, height] if width.max(height) <= MAX_PX => Ok(Self { width, height }),
             [_, _] => Err(format!("at most {MAX_PX} each way")),
             _ => Err("write width x height in pixels, such as 1280x720".into()),
         }
@@ -39,24 +37,9 @@ impl FromStr for Weighted {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
         match weight.parse() {
-            Ok(weight) if (0.0..=1.0).contains(&weight) && !name.is_empty() => Ok(Self {
-                name: name.into(),
-                weight,
-            }),
+            Ok(weight) if (0.0..=1.0).contains(&weight) && !name.is_empty() => Ok(Self { name: name.into(), weight }),
             _ => Err("write a genre, or a genre and its weight from 0 to 1, such as coral:0.5".into()),
         }
-    }
-}
-
-pub(super) fn shape(text: &str) -> Result<Shape, String> {
-    match numbers(text)[..] {
-        [channels, height, width] if channels <= 64 && height.max(width) <= 1024 => Ok(Shape {
-            channels,
-            height,
-            width,
-        }),
-        [_, _, _] => Err("at most 64x1024x1024".into()),
-        _ => Err("write channels x height x width, such as 4x64x64".into()),
     }
 }
 
@@ -69,10 +52,7 @@ pub(super) fn secs(text: &str) -> Result<f64, String> {
 
 /// A moment of signal time; whether a source has it is for the source to say.
 pub(super) fn moment(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|secs| secs.is_finite())
-        .ok_or_else(|| "write seconds, such as 1.0".into())
+    text.parse::<f64>().ok().filter(|secs| secs.is_finite()).ok_or_else(|| "write seconds, such as 1.0".into())
 }
 
 /// The whole numbers above 0 between the x's; none at all if one of them is something else.

@@ -4,12 +4,13 @@ use anyhow::Result;
 
 use super::print;
 use crate::{
-    app::cli::ParamsArgs,
-    control::{Table, as_json, as_markdown, as_text, builtin},
+    app::{cli::ParamsArgs, full_table},
+    control::{as_json, as_markdown, as_text},
+    diffusion,
 };
 
 pub fn run(args: &ParamsArgs) -> Result<()> {
-    let table = Table::new(builtin());
+    let table = full_table(&diffusion::card("box")?);
     print(&if args.json {
         format!("{:#}\n", as_json(&table))
     } else if args.markdown {

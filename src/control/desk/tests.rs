@@ -11,10 +11,7 @@ const FIRST: &str = "version = 1\nname = \"First light\"\n[set]\n\"/dream/vivid\
 /// A desk whose presets are those of the folder; the shipped ones need the shaders' parameters and are left out here.
 fn desk(folder: &Path) -> Desk {
     let table = Table::new(builtin().into_iter().chain(genres(["ink"])));
-    let folders = Folders {
-        read: vec![folder.to_owned()],
-        save: Some(folder.to_owned()),
-    };
+    let folders = Folders { read: vec![folder.to_owned()], save: Some(folder.to_owned()) };
     let (presets, _) = Presets::load(&table, folders);
     Desk::new(table, presets).unwrap()
 }
@@ -23,11 +20,7 @@ fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     // Sorted before and after everything that is shipped.
     fs::write(folder.path().join("00-first.toml"), FIRST).unwrap();
-    fs::write(
-        folder.path().join("99-last.toml"),
-        "version = 1\n[set]\n\"/dream/vivid\" = -0.5\n",
-    )
-    .unwrap();
+    fs::write(folder.path().join("99-last.toml"), "version = 1\n[set]\n\"/dream/vivid\" = -0.5\n").unwrap();
     folder
 }
 
@@ -40,13 +33,8 @@ fn a_preset_is_found_by_number_word_id_name_and_file() {
     let folder = folder();
     let mut desk = desk(folder.path());
     let file = folder.path().join("99-last.toml").display().to_string();
-    for (wanted, value) in [
-        ("1", 0.5),
-        ("last", -0.5),
-        ("00-first", 0.5),
-        (file.as_str(), -0.5),
-        ("first LIGHT", 0.5),
-    ] {
+    for (wanted, value) in [("1", 0.5), ("last", -0.5), ("00-first", 0.5), (file.as_str(), -0.5), ("first LIGHT", 0.5)]
+    {
         desk.recall(wanted, Some(0.0)).unwrap();
         assert_eq!(vivid(&desk), value, "{wanted}");
     }
@@ -65,9 +53,7 @@ fn setting_the_preset_parameter_recalls_whoever_sets_it() {
     assert_eq!(vivid(&desk), -0.5);
     assert_eq!(desk.recalls(), 1);
 
-    desk.table()
-        .set_from_text("/preset=nothing-like-it", Origin::Panel)
-        .unwrap();
+    desk.table().set_from_text("/preset=nothing-like-it", Origin::Panel).unwrap();
     assert_eq!(desk.tick(0.0).len(), 1, "it is told");
     assert_eq!(desk.table().get("/preset").unwrap(), Value::text("99-last"));
     assert_eq!(desk.recalls(), 1);
@@ -107,8 +93,7 @@ fn next_and_previous_go_round() {
 fn resetting_effects_leaves_the_rest() {
     let folder = folder();
     let mut desk = desk(folder.path());
-    desk.table()
-        .declare([super::super::Param::float("/effect/bloom/amount", 0.0, 1.0, 0.0)]);
+    desk.table().declare([super::super::Param::float("/effect/bloom/amount", 0.0, 1.0, 0.0)]);
     for setting in ["/effect/bloom/amount=1", "/dream/vivid=1", "/stage/reset_effects=1"] {
         desk.table().set_from_text(setting, Origin::Key).unwrap();
     }
@@ -128,10 +113,7 @@ fn a_saved_preset_is_read_again_and_a_broken_one_keeps_the_old() {
     fs::write(&file, FIRST.replace("0.5", "0.9")).unwrap();
     wait(&mut desk, |desk, _| vivid(desk) == 0.9);
     fs::write(&file, FIRST.replace("vivid", "vivd")).unwrap();
-    wait(&mut desk, |_, told| {
-        told.iter()
-            .any(|line| line.contains("line 4") && line.contains("did you mean"))
-    });
+    wait(&mut desk, |_, told| told.iter().any(|line| line.contains("line 4") && line.contains("did you mean")));
     assert_eq!(vivid(&desk), 0.9);
     assert_eq!(desk.current().unwrap().name, "First light");
 }
@@ -153,10 +135,7 @@ fn wait(desk: &mut Desk, until: impl Fn(&Desk, &[String]) -> bool) {
     let start = Instant::now();
     let mut told = Vec::new();
     while !until(desk, &told) {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "nothing came; told: {told:?}"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "nothing came; told: {told:?}");
         std::thread::sleep(Duration::from_millis(10));
         told.extend(desk.tick(0.5));
     }

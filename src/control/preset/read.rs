@@ -28,16 +28,12 @@ impl Reader<'_> {
         self.version(table)?;
         for key in table.keys() {
             if !KEYS.contains(&&**key.get_ref()) {
-                let hint = nearest(key.get_ref(), KEYS).map_or_else(
-                    || format!("known are {}", KEYS.join(", ")),
-                    |name| format!("did you mean {name}?"),
-                );
+                let hint = nearest(key.get_ref(), KEYS)
+                    .map_or_else(|| format!("known are {}", KEYS.join(", ")), |name| format!("did you mean {name}?"));
                 return Err(self.at(key.span().start, format!("there is no key “{}”; {hint}", key.get_ref())));
             }
         }
-        let id = Path::new(self.file)
-            .file_stem()
-            .map_or_else(|| self.file.into(), |stem| stem.to_string_lossy());
+        let id = Path::new(self.file).file_stem().map_or_else(|| self.file.into(), |stem| stem.to_string_lossy());
         Ok(Preset {
             name: self.text_at(table, "name")?.unwrap_or_else(|| id.to_string()),
             id: id.into_owned(),
@@ -52,17 +48,11 @@ impl Reader<'_> {
     fn version(&self, table: &DeTable<'_>) -> Result<(), PresetError> {
         let Some(value) = table.get("version") else {
             let why = format!("is not a preset: its first line is not `version = {VERSION}`");
-            return Err(PresetError::File {
-                file: self.file.into(),
-                why,
-            });
+            return Err(PresetError::File { file: self.file.into(), why });
         };
         match self.value(value)? {
             Value::Int(VERSION) => Ok(()),
-            Value::Int(found) if found > VERSION => Err(PresetError::Newer {
-                file: self.file.into(),
-                found,
-            }),
+            Value::Int(found) if found > VERSION => Err(PresetError::Newer { file: self.file.into(), found }),
             found => Err(self.at(value.span().start, format!("version takes {VERSION}, not {found}"))),
         }
     }
@@ -80,21 +70,9 @@ impl Reader<'_> {
             return Ok(Vec::new());
         };
         let paths = value.get_ref().as_array().and_then(|list| {
-            list.iter()
-                .map(|path| {
-                    path.get_ref()
-                        .as_str()
-                        .filter(|p| p.starts_with('/'))
-                        .map(str::to_owned)
-                })
-                .collect()
+            list.iter().map(|path| path.get_ref().as_str().filter(|p| p.starts_with('/')).map(str::to_owned)).collect()
         });
-        paths.ok_or_else(|| {
-            self.at(
-                value.span().start,
-                "keep takes a list of paths, such as [\"/signal\"]".into(),
-            )
-        })
+        paths.ok_or_else(|| self.at(value.span().start, "keep takes a list of paths, such as [\"/signal\"]".into()))
     }
 
     fn settings(&self, table: &DeTable<'_>) -> Result<Vec<Setting>, PresetError> {
@@ -102,10 +80,7 @@ impl Reader<'_> {
             return Ok(Vec::new());
         };
         let Some(values) = set.get_ref().as_table() else {
-            return Err(self.at(
-                set.span().start,
-                "set is a table: write [set] on a line of its own".into(),
-            ));
+            return Err(self.at(set.span().start, "set is a table: write [set] on a line of its own".into()));
         };
         let mut settings = values
             .iter()
@@ -116,11 +91,7 @@ impl Reader<'_> {
                         format!("“{path}” is not a path: write paths whole and in quotes, \"/dream/vivid\" = 0.5");
                     return Err(self.at(key.span().start, why));
                 }
-                Ok(Setting {
-                    path,
-                    value: self.value(value)?,
-                    line: self.line(key.span().start),
-                })
+                Ok(Setting { path, value: self.value(value)?, line: self.line(key.span().start) })
             })
             .collect::<Result<Vec<_>, _>>()?;
         settings.sort_by_key(|setting| setting.line);
@@ -128,29 +99,20 @@ impl Reader<'_> {
     }
 
     fn value(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, PresetError> {
-        let wrong = || {
-            self.at(
-                value.span().start,
-                "this takes a number, true, false or a text in quotes".into(),
-            )
-        };
+        let wrong = || self.at(value.span().start, "this takes a number, true, false or a text in quotes".into());
         match value.get_ref() {
             DeValue::String(text) => Ok(Value::text(text)),
             DeValue::Boolean(on) => Ok(Value::Bool(*on)),
-            DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-                .map(Value::Int)
-                .map_err(|_| wrong()),
+            DeValue::Integer(digits) => {
+                i64::from_str_radix(digits.as_str(), digits.radix()).map(Value::Int).map_err(|_| wrong())
+            }
             DeValue::Float(digits) => digits.as_str().parse().map(Value::Float).map_err(|_| wrong()),
             _ => Err(wrong()),
         }
     }
 
     fn at(&self, offset: usize, why: String) -> PresetError {
-        PresetError::Line {
-            file: self.file.into(),
-            line: self.line(offset),
-            why,
-        }
+        PresetError::Line { file: self.file.into(), line: self.line(offset), why }
     }
 
     fn line(&self, offset: usize) -> usize {

@@ -2,12 +2,12 @@ use super::*;
 use crate::control::{builtin, genres};
 
 fn table() -> Table {
-    Table::new(
-        builtin()
-            .into_iter()
-            .chain(genres(["ink", "coral"]))
-            .chain([super::super::Param::float("/effect/bloom/amount", 0.0, 1.0, 0.0)]),
-    )
+    Table::new(builtin().into_iter().chain(genres(["ink", "coral"])).chain([super::super::Param::float(
+        "/effect/bloom/amount",
+        0.0,
+        1.0,
+        0.0,
+    )]))
 }
 
 /// Lines 1 to 3 are the head.
@@ -22,22 +22,13 @@ fn refusal(set: &str) -> String {
 #[test]
 fn a_fault_names_the_file_the_line_and_the_way_out() {
     for (set, expected) in [
-        (
-            "\n\"/dream/vivd\" = 1",
-            "x.toml, line 5: there is no parameter /dream/vivd; did you mean /dream/vivid?",
-        ),
+        ("\n\"/dream/vivd\" = 1", "x.toml, line 5: there is no parameter /dream/vivd; did you mean /dream/vivid?"),
         (
             "\"/dream/genre/inc\" = 1",
             "x.toml, line 4: there is no parameter /dream/genre/inc; did you mean /dream/genre/ink?",
         ),
-        (
-            "\"/stage/fit\" = \"squeeze\"",
-            "x.toml, line 4: /stage/fit takes one of crop, fit, stretch, not “squeeze”",
-        ),
-        (
-            "\"/stage/blackout\" = true",
-            "x.toml, line 4: /stage/blackout is not part of presets; take the line out",
-        ),
+        ("\"/stage/fit\" = \"squeeze\"", "x.toml, line 4: /stage/fit takes one of crop, fit, stretch, not “squeeze”"),
+        ("\"/stage/blackout\" = true", "x.toml, line 4: /stage/blackout is not part of presets; take the line out"),
         ("dream.vivid = 1", "x.toml, line 4: “dream” is not a path"),
         ("\"/dream/vivid\" = [1]", "x.toml, line 4: this takes a number"),
         ("\"/dream/vivid\" =", "x.toml, line 4: "),
@@ -49,9 +40,7 @@ fn a_fault_names_the_file_the_line_and_the_way_out() {
 
 #[test]
 fn an_unknown_key_at_the_head_names_the_nearest() {
-    let error = Preset::parse("version = 1\nabuot = \"x\"\n", "x.toml")
-        .unwrap_err()
-        .to_string();
+    let error = Preset::parse("version = 1\nabuot = \"x\"\n", "x.toml").unwrap_err().to_string();
     assert_eq!(error, "x.toml, line 2: there is no key “abuot”; did you mean about?");
 }
 
@@ -97,12 +86,7 @@ fn a_value_out_of_range_warns_and_is_clamped() {
 #[test]
 fn a_recall_glides_numbers_switches_choices_and_brings_defaults_back() {
     let table = table();
-    for setting in [
-        "/dream/bright=1",
-        "/signal/notch=50",
-        "/stage/blackout=on",
-        "/dream/genre/coral=1",
-    ] {
+    for setting in ["/dream/bright=1", "/signal/notch=50", "/stage/blackout=on", "/dream/genre/coral=1"] {
         table.set_from_text(setting, Origin::Key).unwrap();
     }
     let text = "version = 1\n[set]\n\"/latent/mapping\" = \"walk\"\n\"/dream/genre/ink\" = 1\n\
@@ -111,26 +95,12 @@ fn a_recall_glides_numbers_switches_choices_and_brings_defaults_back() {
     let number = |path: &str| table.handle(path).unwrap().number();
     assert_eq!(table.get("/latent/mapping").unwrap(), Value::text("walk"), "at once");
     table.tick(2.0);
-    assert!(
-        (number("/dream/genre/ink") - 0.5).abs() < 1e-6,
-        "half of its own four seconds"
-    );
-    assert!(
-        (number("/dream/genre/coral") - 0.5).abs() < 1e-6,
-        "not named: on its way out"
-    );
+    assert!((number("/dream/genre/ink") - 0.5).abs() < 1e-6, "half of its own four seconds");
+    assert!((number("/dream/genre/coral") - 0.5).abs() < 1e-6, "not named: on its way out");
     table.tick(2.0);
     assert_eq!((number("/dream/genre/ink"), number("/dream/bright")), (1.0, 0.0));
-    assert_eq!(
-        table.get("/signal/notch").unwrap(),
-        Value::text("50"),
-        "the set-up stays"
-    );
-    assert_eq!(
-        table.get("/stage/blackout").unwrap(),
-        Value::Bool(true),
-        "the moment stays"
-    );
+    assert_eq!(table.get("/signal/notch").unwrap(), Value::text("50"), "the set-up stays");
+    assert_eq!(table.get("/stage/blackout").unwrap(), Value::Bool(true), "the moment stays");
 }
 
 #[test]
@@ -149,17 +119,10 @@ fn what_plays_is_saved_and_comes_back_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new/mine.toml");
     let table = table();
-    for setting in [
-        "/dream/vivid=0.123456",
-        "/latent/mapping=paper",
-        "/effect/bloom/amount=1",
-        "/dream/steps=2",
-    ] {
+    for setting in ["/dream/vivid=0.123456", "/latent/mapping=paper", "/effect/bloom/amount=1", "/dream/steps=2"] {
         table.set_from_text(setting, Origin::Key).unwrap();
     }
-    table
-        .set_smooth("/dream/bright", Value::Float(0.5), 9.0, Origin::Key)
-        .unwrap();
+    table.set_smooth("/dream/bright", Value::Float(0.5), 9.0, Origin::Key).unwrap();
     let saved = Preset::from_table(&table, "mine", "Mine \"1\"", "It is mine.");
     saved.save(&file).unwrap();
     let read = Preset::parse(&fs::read_to_string(&file).unwrap(), "mine.toml").unwrap();
@@ -171,9 +134,5 @@ fn what_plays_is_saved_and_comes_back_the_same() {
         assert_eq!(fresh.get(&handle.path()).unwrap(), handle.value(), "{}", handle.path());
     }
     assert_eq!((read.name.as_str(), read.about.as_str()), ("Mine \"1\"", "It is mine."));
-    assert_eq!(
-        fs::read_dir(file.parent().unwrap()).unwrap().count(),
-        1,
-        "no unfinished file is left"
-    );
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "no unfinished file is left");
 }

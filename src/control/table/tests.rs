@@ -15,16 +15,8 @@ fn every_parameter_starts_at_its_default_and_within_its_range() {
         let param = handle.param();
         assert_eq!(handle.value(), param.default, "{}", param.path);
         let outcome = fit(&param, &param.default).unwrap();
-        assert!(
-            !matches!(outcome, Fitting::Number { clamped: Some(_), .. }),
-            "{}",
-            param.path
-        );
-        assert!(
-            param.path.starts_with('/') && param.about.ends_with('.'),
-            "{}",
-            param.path
-        );
+        assert!(!matches!(outcome, Fitting::Number { clamped: Some(_), .. }), "{}", param.path);
+        assert!(param.path.starts_with('/') && param.about.ends_with('.'), "{}", param.path);
     }
 }
 
@@ -32,10 +24,7 @@ fn every_parameter_starts_at_its_default_and_within_its_range() {
 fn a_number_out_of_range_is_clamped_and_that_is_said() {
     let table = table();
     let clamped = set(&table, "/dream/vivid=7").clamped.unwrap();
-    assert_eq!(
-        clamped.to_string(),
-        "/dream/vivid takes a number from -1 to 1: 1 instead of 7"
-    );
+    assert_eq!(clamped.to_string(), "/dream/vivid takes a number from -1 to 1: 1 instead of 7");
     assert_eq!(table.get("/dream/vivid").unwrap(), Value::Float(1.0));
 }
 
@@ -43,10 +32,7 @@ fn a_number_out_of_range_is_clamped_and_that_is_said() {
 fn a_wrong_type_is_an_error_that_says_what_is_expected_and_changes_nothing() {
     let table = table();
     let wrong = |path: &str, value| table.set(path, value, Origin::Panel).unwrap_err().to_string();
-    assert_eq!(
-        wrong("/dream/steps", Value::text("many")),
-        "/dream/steps takes a whole number from 1 to 4, not “many”"
-    );
+    assert_eq!(wrong("/dream/steps", Value::text("many")), "/dream/steps takes a whole number from 1 to 4, not “many”");
     assert!(wrong("/stage/fit", Value::text("squeeze")).contains("crop, fit, stretch"));
     assert!(wrong("/dream/model", Value::Float(1.0)).contains("a text"));
     assert!(wrong("/dream/vivid", Value::Float(f64::NAN)).contains("a number"));
@@ -56,10 +42,7 @@ fn a_wrong_type_is_an_error_that_says_what_is_expected_and_changes_nothing() {
 #[test]
 fn an_unknown_path_names_the_nearest() {
     let error = table().set_from_text("/dream/vivd=1", Origin::CommandLine).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "there is no parameter /dream/vivd; did you mean /dream/vivid?"
-    );
+    assert_eq!(error.to_string(), "there is no parameter /dream/vivd; did you mean /dream/vivid?");
 }
 
 #[test]
@@ -71,11 +54,7 @@ fn values_are_read_from_text_as_their_kind_takes_them() {
         ("/signal/notch=50", "/signal/notch", Value::text("50")),
         ("/latent/mapping=Paper", "/latent/mapping", Value::text("paper")),
         ("/dream/steps=3", "/dream/steps", Value::Int(3)),
-        (
-            "/dream/model=a=b.safetensors",
-            "/dream/model",
-            Value::text("a=b.safetensors"),
-        ),
+        ("/dream/model=a=b.safetensors", "/dream/model", Value::text("a=b.safetensors")),
     ] {
         set(&table, setting);
         assert_eq!(table.get(path).unwrap(), value, "{setting}");
@@ -110,9 +89,7 @@ fn a_knob_moves_a_logarithmic_range_in_equal_ratios() {
 fn a_glide_arrives_exactly_and_never_turns_back() {
     let table = table();
     let vivid = table.handle("/dream/vivid").unwrap();
-    table
-        .set_smooth("/dream/vivid", Value::Float(0.7), 2.0, Origin::Preset)
-        .unwrap();
+    table.set_smooth("/dream/vivid", Value::Float(0.7), 2.0, Origin::Preset).unwrap();
     assert_eq!(table.target(&vivid), Value::Float(0.7));
     let mut last = vivid.number();
     for _ in 0..59 {
@@ -124,18 +101,13 @@ fn a_glide_arrives_exactly_and_never_turns_back() {
     assert_eq!(vivid.number(), 0.7);
     let mut seen = table.generation();
     table.tick(1.0);
-    assert!(
-        table.changes_since(&mut seen).is_empty(),
-        "a glide that is over moves nothing"
-    );
+    assert!(table.changes_since(&mut seen).is_empty(), "a glide that is over moves nothing");
 }
 
 #[test]
 fn setting_ends_a_glide() {
     let table = table();
-    table
-        .set_smooth("/dream/vivid", Value::Float(1.0), 2.0, Origin::Preset)
-        .unwrap();
+    table.set_smooth("/dream/vivid", Value::Float(1.0), 2.0, Origin::Preset).unwrap();
     table.tick(1.0);
     set(&table, "/dream/vivid=-0.5");
     table.tick(1.0);
@@ -162,18 +134,8 @@ fn a_reader_learns_what_moved_and_who_moved_it() {
     let mut seen = table.generation();
     set(&table, "/dream/vivid=1");
     table.set("/stage/master", Value::Float(0.5), Origin::Key).unwrap();
-    let moved: Vec<_> = table
-        .changes_since(&mut seen)
-        .iter()
-        .map(|h| (h.path(), h.origin()))
-        .collect();
-    assert_eq!(
-        moved,
-        [
-            ("/dream/vivid".into(), Origin::CommandLine),
-            ("/stage/master".into(), Origin::Key)
-        ]
-    );
+    let moved: Vec<_> = table.changes_since(&mut seen).iter().map(|h| (h.path(), h.origin())).collect();
+    assert_eq!(moved, [("/dream/vivid".into(), Origin::CommandLine), ("/stage/master".into(), Origin::Key)]);
     assert!(table.changes_since(&mut seen).is_empty());
 }
 
@@ -182,12 +144,9 @@ fn a_trigger_fires_on_press_and_not_on_release() {
     let table = table();
     let next = table.handle("/preset/next").unwrap();
     let mut seen = next.pulses();
-    for (value, fires) in [
-        (Value::Float(0.0), false),
-        (Value::Int(127), true),
-        (Value::Bool(false), false),
-        (Value::Pulse, true),
-    ] {
+    for (value, fires) in
+        [(Value::Float(0.0), false), (Value::Int(127), true), (Value::Bool(false), false), (Value::Pulse, true)]
+    {
         table.set("/preset/next", value.clone(), Origin::Panel).unwrap();
         assert_eq!(next.fired(&mut seen), fires, "{value:?}");
     }
@@ -195,18 +154,12 @@ fn a_trigger_fires_on_press_and_not_on_release() {
 
 #[test]
 fn declaring_again_keeps_the_value_as_far_as_the_new_range_allows() {
-    let table = Table::new([
-        Param::float("/effect/x/size", 0.0, 10.0, 1.0),
-        Param::choice("/c", ["a", "b", "c"]),
-    ]);
+    let table = Table::new([Param::float("/effect/x/size", 0.0, 10.0, 1.0), Param::choice("/c", ["a", "b", "c"])]);
     let (size, choice) = (table.handle("/effect/x/size").unwrap(), table.handle("/c").unwrap());
     set(&table, "/effect/x/size=8");
     set(&table, "/c=c");
     let layout = table.layout();
-    table.declare([
-        Param::float("/effect/x/size", 0.0, 5.0, 1.0),
-        Param::choice("/c", ["c", "d"]),
-    ]);
+    table.declare([Param::float("/effect/x/size", 0.0, 5.0, 1.0), Param::choice("/c", ["c", "d"])]);
     assert_eq!(size.number(), 5.0, "an old handle sees the new range");
     assert_eq!(&*choice.text(), "c");
     assert!(table.layout() > layout);

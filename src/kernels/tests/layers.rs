@@ -234,7 +234,7 @@ fn a_band_sums_along_rows_and_columns_with_each_lanes_own_weights() {
             let along_y = Band::new(set, h, |i, j, lane| my[(i * h + j) * 16 + lane]);
             let (mut half, mut out) = (Grid::borderless(16, h, w), Grid::new(16, h, w));
             along_x.along_rows_of_four(pool, &four, &mut half);
-            along_y.along_columns(pool, &half, &mut out);
+            along_y.along_columns(pool, &half, &mut out, 0);
             let mut expected = vec![0.0; 16 * h * w];
             for (n, e) in expected.iter_mut().enumerate() {
                 let (lane, y, x) = (n / (h * w), n / w % h, n % w);

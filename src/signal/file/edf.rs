@@ -30,12 +30,21 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     odd.extend(remarks.odd.iter().cloned());
 
     let names: Vec<String> = header.signals.iter().map(|signal| signal.name.clone()).collect();
-    let readable: Vec<usize> = (0..names.len()).filter(|index| header.signals[*index].is_data()).collect();
+    let readable: Vec<usize> = (0..names.len())
+        .filter(|index| header.signals[*index].is_data())
+        .collect();
     let readable_names: Vec<String> = readable.iter().map(|index| names[*index].clone()).collect();
     if readable.is_empty() {
-        return Err(SourceError::malformed(path, "holds annotations only and no signal; choose another recording"));
+        return Err(SourceError::malformed(
+            path,
+            "holds annotations only and no signal; choose another recording",
+        ));
     }
-    let mut chosen: Vec<usize> = address.channels(&readable_names)?.iter().map(|index| readable[*index]).collect();
+    let mut chosen: Vec<usize> = address
+        .channels(&readable_names)?
+        .iter()
+        .map(|index| readable[*index])
+        .collect();
     if address.text_of("channels").is_none() && chosen.iter().any(|index| !header.signals[*index].is_trigger()) {
         let before = chosen.len();
         chosen.retain(|index| !header.signals[*index].is_trigger());
@@ -47,7 +56,9 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     let highest_hz = chosen.iter().map(|index| own_hz(*index)).fold(0.0, f64::max);
     let rate_hz = address.rate_hz()?.unwrap_or(highest_hz);
     if chosen.iter().any(|index| own_hz(*index) != highest_hz) {
-        odd.push(format!("its channels differ in rate; all are resampled to {rate_hz} Hz"));
+        odd.push(format!(
+            "its channels differ in rate; all are resampled to {rate_hz} Hz"
+        ));
     }
 
     let gaps = remarks.gaps(&header, GAP_TOLERANCE / highest_hz);
@@ -58,12 +69,17 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         odd.push(format!(
             "the recording was interrupted {} times, {gaps_secs:.3} s in all; {}",
             gaps.len(),
-            if playable { "the gaps are bridged" } else { "the parts are played without the gaps" }
+            if playable {
+                "the gaps are bridged"
+            } else {
+                "the parts are played without the gaps"
+            }
         ));
     }
     let gaps = if playable { gaps } else { Vec::new() };
 
     let mut columns = Vec::new();
+    let mut recorded = Vec::new();
     let mut channels = Vec::new();
     for index in chosen {
         let signal = &header.signals[index];
@@ -71,13 +87,27 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         if !gaps.is_empty() {
             column = with_gaps(&column, &gaps, signal.per_record, own_hz(index));
         }
+        let mut as_recorded = None;
         if own_hz(index) != rate_hz {
-            column = Column::F64(resampled(&column, own_hz(index), rate_hz));
+            let even = Column::F64(resampled(&column, own_hz(index), rate_hz));
+            as_recorded = Some(std::mem::replace(&mut column, even));
         }
         columns.push(column);
-        channels.push(Channel { name: signal.name.clone(), unit: signal.unit.clone(), rate_hz: own_hz(index) });
+        recorded.push(as_recorded);
+        channels.push(Channel {
+            name: signal.name.clone(),
+            unit: signal.unit.clone(),
+            rate_hz: own_hz(index),
+        });
     }
-    Ok(Loaded { channels, columns, rate_hz, annotations: remarks.annotations, odd })
+    Ok(Loaded {
+        channels,
+        columns,
+        recorded,
+        rate_hz,
+        annotations: remarks.annotations,
+        odd,
+    })
 }
 
 /// The samples of one signal, out of all records.
@@ -97,9 +127,17 @@ fn digital(header: &Header, signal: &Signal, bytes: &[u8]) -> Column {
     }
     let (gain, offset) = (signal.gain, signal.offset);
     if width == 2 {
-        Column::I16 { values: short, gain, offset }
+        Column::I16 {
+            values: short,
+            gain,
+            offset,
+        }
     } else {
-        Column::I32 { values: long, gain, offset }
+        Column::I32 {
+            values: long,
+            gain,
+            offset,
+        }
     }
 }
 

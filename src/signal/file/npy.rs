@@ -10,6 +10,9 @@ pub const MAGIC: &[u8] = b"\x93NUMPY";
 /// More channels than any probe has: the axes were meant the other way round, or the header is nonsense.
 const MAX_CHANNELS: usize = 4096;
 
+/// Length, and distance between neighbours in numbers.
+type Axis = (usize, usize);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Number {
     Bool,
@@ -31,7 +34,10 @@ struct Header {
 pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, SourceError> {
     let header = header(bytes).map_err(|what| SourceError::malformed(path, what))?;
     let shape: Vec<usize> = header.shape.iter().copied().filter(|length| *length != 1).collect();
-    let count = header.shape.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
+    let count = header
+        .shape
+        .iter()
+        .try_fold(1usize, |product, length| product.checked_mul(*length));
     let data = &bytes[header.data_at..];
     let needed = count.and_then(|count| count.checked_mul(header.bytes));
     if needed.is_none_or(|needed| needed > data.len()) {
@@ -44,37 +50,57 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
             ),
         ));
     }
-    // (length, distance between neighbours in numbers) of each axis longer than one, in the order of the shape.
-    let axes: Vec<(usize, usize)> = match shape[..] {
+    // Of each axis longer than one, in the order of the shape.
+    let axes: Vec<Axis> = match shape[..] {
         [] if count == Some(1) => vec![(1, 1)],
         [length] => vec![(length, 1)],
         [first, second] if header.fortran_order => vec![(first, 1), (second, first)],
         [first, second] => vec![(first, second), (second, 1)],
         _ => {
-            let what = format!("has the shape {:?}; one or two axes (time, channels) are read", header.shape);
+            let what = format!(
+                "has the shape {:?}; one or two axes (time, channels) are read",
+                header.shape
+            );
             return Err(SourceError::malformed(path, what));
         }
     };
     if count == Some(0) {
-        return Err(SourceError::malformed(path, "holds an array without numbers; record it again"));
+        return Err(SourceError::malformed(
+            path,
+            "holds an array without numbers; record it again",
+        ));
     }
     let Some(rate_hz) = address.rate_hz()? else {
-        return Err(SourceError::NeedsRate { path: path.display().to_string(), kind: "an .npy file" });
+        return Err(SourceError::NeedsRate {
+            path: path.display().to_string(),
+            kind: "an .npy file",
+        });
     };
     let (time, channel) = oriented(&axes, &header, address)?;
     if channel.0 > MAX_CHANNELS {
-        let what = format!("would have {} channels; say which axis is time with time=0 or time=1", channel.0);
+        let what = format!(
+            "would have {} channels; say which axis is time with time=0 or time=1",
+            channel.0
+        );
         return Err(SourceError::malformed(path, what));
     }
     let channels = (0..channel.0)
-        .map(|number| Channel { name: format!("ch{number}"), unit: String::new(), rate_hz })
+        .map(|number| Channel {
+            name: format!("ch{number}"),
+            unit: String::new(),
+            rate_hz,
+        })
         .collect::<Vec<_>>();
     let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     let chosen = address.channels(&names)?;
-    let columns = chosen.iter().map(|index| column(&header, data, time, index * channel.1)).collect();
+    let columns = chosen
+        .iter()
+        .map(|index| column(&header, data, time, index * channel.1))
+        .collect();
     Ok(Loaded {
         channels: chosen.iter().map(|index| channels[*index].clone()).collect(),
         columns,
+        recorded: Vec::new(),
         rate_hz,
         annotations: Vec::new(),
         odd: Vec::new(),
@@ -82,11 +108,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
 }
 
 /// Which axis is time and which the channels: the longer is time unless the key `time` says otherwise.
-fn oriented(
-    axes: &[(usize, usize)],
-    header: &Header,
-    address: &Address,
-) -> Result<((usize, usize), (usize, usize)), SourceError> {
+fn oriented(axes: &[Axis], header: &Header, address: &Address) -> Result<(Axis, Axis), SourceError> {
     let asked = address.whole("time", 0..=1, "the axis of time,")?;
     let single = (1, 0);
     Ok(match (axes, asked) {
@@ -102,7 +124,7 @@ fn oriented(
     })
 }
 
-fn column(header: &Header, data: &[u8], (length, stride): (usize, usize), start: usize) -> Column {
+fn column(header: &Header, data: &[u8], (length, stride): Axis, start: usize) -> Column {
     let numbers = (0..length).map(|index| {
         let at = (start + index * stride) * header.bytes;
         let mut raw = [0u8; 8];
@@ -115,17 +137,31 @@ fn column(header: &Header, data: &[u8], (length, stride): (usize, usize), start:
         u64::from_le_bytes(raw)
     });
     match (header.number, header.bytes) {
-        (Number::Signed, 2) => Column::I16 { values: numbers.map(|raw| raw as i16).collect(), gain: 1.0, offset: 0.0 },
-        (Number::Signed, 4) => Column::I32 { values: numbers.map(|raw| raw as i32).collect(), gain: 1.0, offset: 0.0 },
-        (Number::Signed, 1) => {
-            Column::I16 { values: numbers.map(|raw| i16::from(raw as i8)).collect(), gain: 1.0, offset: 0.0 }
-        }
-        (Number::Unsigned | Number::Bool, 1) => {
-            Column::I16 { values: numbers.map(|raw| raw as i16).collect(), gain: 1.0, offset: 0.0 }
-        }
-        (Number::Unsigned, 2) => {
-            Column::I32 { values: numbers.map(|raw| raw as i32).collect(), gain: 1.0, offset: 0.0 }
-        }
+        (Number::Signed, 2) => Column::I16 {
+            values: numbers.map(|raw| raw as i16).collect(),
+            gain: 1.0,
+            offset: 0.0,
+        },
+        (Number::Signed, 4) => Column::I32 {
+            values: numbers.map(|raw| raw as i32).collect(),
+            gain: 1.0,
+            offset: 0.0,
+        },
+        (Number::Signed, 1) => Column::I16 {
+            values: numbers.map(|raw| i16::from(raw as i8)).collect(),
+            gain: 1.0,
+            offset: 0.0,
+        },
+        (Number::Unsigned | Number::Bool, 1) => Column::I16 {
+            values: numbers.map(|raw| raw as i16).collect(),
+            gain: 1.0,
+            offset: 0.0,
+        },
+        (Number::Unsigned, 2) => Column::I32 {
+            values: numbers.map(|raw| raw as i32).collect(),
+            gain: 1.0,
+            offset: 0.0,
+        },
         (Number::Float, 2) => Column::F32(numbers.map(|raw| f32_from_half(raw as u16)).collect()),
         (Number::Float, 4) => Column::F32(numbers.map(|raw| f32::from_bits(raw as u32)).collect()),
         (Number::Float, _) => Column::F64(numbers.map(f64::from_bits).collect()),
@@ -161,9 +197,16 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
             let raw = bytes.get(8..12).ok_or_else(cut)?;
             (u32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]) as usize, 12)
         }
-        _ => return Err(format!("is of .npy version {major}, and versions 1 to 3 are read; save it anew with numpy")),
+        _ => {
+            return Err(format!(
+                "is of .npy version {major}, and versions 1 to 3 are read; save it anew with numpy"
+            ));
+        }
     };
-    let text = text_at.checked_add(length).and_then(|end| bytes.get(text_at..end)).ok_or_else(cut)?;
+    let text = text_at
+        .checked_add(length)
+        .and_then(|end| bytes.get(text_at..end))
+        .ok_or_else(cut)?;
     let text = String::from_utf8_lossy(text);
     let odd = |what: &str| format!("has a header without {what}; save it anew with numpy.save");
     let descr = field(&text, "descr").ok_or_else(|| odd("'descr'"))?;
@@ -174,7 +217,10 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         _ => return Err(odd("a usable 'fortran_order'")),
     };
     let shape = field(&text, "shape").ok_or_else(|| odd("'shape'"))?;
-    let inner = shape.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or_else(|| odd("a usable 'shape'"))?;
+    let inner = shape
+        .strip_prefix('(')
+        .and_then(|rest| rest.split_once(')'))
+        .ok_or_else(|| odd("a usable 'shape'"))?;
     let shape = inner
         .0
         .split(',')
@@ -182,7 +228,14 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         .filter(|length| !length.is_empty())
         .map(|length| length.parse::<usize>().map_err(|_| odd("a usable 'shape'")))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Header { number, bytes: size, big_endian, fortran_order, shape, data_at: text_at + length })
+    Ok(Header {
+        number,
+        bytes: size,
+        big_endian,
+        fortran_order,
+        shape,
+        data_at: text_at + length,
+    })
 }
 
 /// What follows `'key':` in the text of a Python dict.

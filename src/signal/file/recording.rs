@@ -40,6 +40,8 @@ pub struct Loaded {
     pub channels: Vec<Channel>,
     /// One a channel, all of one length and rate.
     pub columns: Vec<Column>,
+    /// Of each channel that had to be resampled, what the file has. Empty where no channel was.
+    pub recorded: Vec<Option<Column>>,
     pub rate_hz: f64,
     pub annotations: Vec<Annotation>,
     pub odd: Vec<String>,
@@ -61,6 +63,7 @@ impl Loaded {
 pub struct Recording {
     description: Description,
     columns: Vec<Column>,
+    recorded: Vec<Option<Column>>,
     scale: f64,
     from: usize,
     to: usize,
@@ -70,7 +73,14 @@ pub struct Recording {
 
 impl Recording {
     pub fn new(path: &Path, loaded: Loaded, address: &Address) -> Result<Self, SourceError> {
-        let Loaded { channels, columns, rate_hz, mut annotations, odd } = loaded;
+        let Loaded {
+            channels,
+            columns,
+            recorded,
+            rate_hz,
+            mut annotations,
+            odd,
+        } = loaded;
         let frames = columns.iter().map(Column::len).min().unwrap_or(0);
         let length_secs = frames as f64 / rate_hz;
         if frames == 0 {
@@ -81,7 +91,11 @@ impl Recording {
         let from = (from_secs * rate_hz).round() as usize;
         let to = ((to_secs * rate_hz).round() as usize).min(frames);
         if from >= to {
-            let key = if address.text_of("from").is_some() { "from" } else { "to" };
+            let key = if address.text_of("from").is_some() {
+                "from"
+            } else {
+                "to"
+            };
             let expected = format!("the recording is {length_secs:.3} s long, and 'from' must lie before 'to'");
             return Err(address.bad(key, &expected));
         }
@@ -90,7 +104,7 @@ impl Recording {
             annotation.onset_secs -= from as f64 / rate_hz;
         }
         let played_secs = (to - from) as f64 / rate_hz;
-        annotations.retain(|annotation| (0.0..played_secs).contains(&annotation.onset_secs));
+        annotations.retain(|annotation| (0.0..=played_secs).contains(&annotation.onset_secs));
         annotations.sort_by(|a, b| a.onset_secs.total_cmp(&b.onset_secs));
         let description = Description {
             name: path.display().to_string(),
@@ -101,13 +115,31 @@ impl Recording {
             annotations,
             live: false,
         };
-        Ok(Self { description, columns, scale: address.scale()?, from, to, at: from, looped })
+        Ok(Self {
+            description,
+            columns,
+            recorded,
+            scale: address.scale()?,
+            from,
+            to,
+            at: from,
+            looped,
+        })
     }
 }
 
 impl Source for Recording {
     fn description(&self) -> &Description {
         &self.description
+    }
+
+    fn recorded(&self, channel: usize) -> Option<Box<dyn Iterator<Item = f64> + '_>> {
+        let column = self.recorded.get(channel)?.as_ref()?;
+        let per_frame = self.description.channels.get(channel)?.rate_hz / self.description.rate_hz;
+        let at = |frame: usize| ((frame as f64 * per_frame).round() as usize).min(column.len());
+        Some(Box::new(
+            (at(self.from)..at(self.to)).map(|index| column.at(index) * self.scale),
+        ))
     }
 
     fn read(&mut self, frames: usize, out: &mut Vec<f64>) -> Result<Read, SourceError> {

@@ -6,7 +6,18 @@ use crate::signal::url::Address;
 
 /// Names of columns that hold time, before a unit.
 const TIME_NAMES: [&str; 12] = [
-    "time", "times", "t", "timestamp", "timestamps", "datetime", "date", "seconds", "secs", "sec", "clock", "unix",
+    "time",
+    "times",
+    "t",
+    "timestamp",
+    "timestamps",
+    "datetime",
+    "date",
+    "seconds",
+    "secs",
+    "sec",
+    "clock",
+    "unix",
 ];
 /// Steps may differ from the usual one by this part before they are called uneven.
 const EVEN: f64 = 0.02;
@@ -39,9 +50,10 @@ pub fn find(
         if asked == "none" {
             return Ok(None);
         }
-        let column = names.iter().position(|name| name == asked).or_else(|| {
-            asked.parse::<usize>().ok().filter(|column| *column < names.len())
-        });
+        let column = names
+            .iter()
+            .position(|name| name == asked)
+            .or_else(|| asked.parse::<usize>().ok().filter(|column| *column < names.len()));
         let Some(column) = column else {
             let expected = format!("the columns are {}, counted from 0; or time=none", names.join(", "));
             return Err(address.bad("time", &expected));
@@ -52,7 +64,10 @@ pub fn find(
             None => Err(address.bad("time", "this column does not rise from row to row")),
         };
     }
-    let named = names.iter().enumerate().find_map(|(column, name)| Some((column, named_time(name)?)));
+    let named = names
+        .iter()
+        .enumerate()
+        .find_map(|(column, name)| Some((column, named_time(name)?)));
     if let Some((column, unit)) = named
         && let Some(clock) = clock(table, numbers, column, unit)
     {
@@ -62,7 +77,9 @@ pub fn find(
     if table.width() < 2 || !table.name(0).is_empty() {
         return Ok(None);
     }
-    let Some(mut clock) = clock(table, numbers, 0, None) else { return Ok(None) };
+    let Some(mut clock) = clock(table, numbers, 0, None) else {
+        return Ok(None);
+    };
     let uneven = clock.odd.iter().any(|sentence| sentence.contains("uneven"));
     let counts = rises_by_one(&numbers[0]);
     if uneven || (counts && rate_known) {
@@ -106,7 +123,11 @@ pub fn rises_by_one(values: &[f64]) -> bool {
 fn clock(table: &Table, numbers: &[Vec<f64>], column: usize, unit: Option<f64>) -> Option<Clock> {
     let mut secs = numbers[column].clone();
     if secs.iter().all(|x| x.is_nan()) {
-        secs = table.rows.iter().map(|row| row.get(column).and_then(|cell| clock_secs(cell)).unwrap_or(f64::NAN)).collect();
+        secs = table
+            .rows
+            .iter()
+            .map(|row| row.get(column).and_then(|cell| clock_secs(cell)).unwrap_or(f64::NAN))
+            .collect();
     } else {
         let first = secs.iter().copied().find(|x| x.is_finite())?;
         let unit = unit.unwrap_or(match first {
@@ -133,28 +154,48 @@ fn clock(table: &Table, numbers: &[Vec<f64>], column: usize, unit: Option<f64>) 
     let mut odd = Vec::new();
     // Steps written with few digits differ in the last: over an even table the mean is the better measure.
     let mean = span / (secs.len() - 1) as f64;
-    let rate_hz = tidy_rate(if even || (mean / usual - 1.0).abs() < EVEN { 1.0 / mean } else { 1.0 / usual });
+    let rate_hz = tidy_rate(if even || (mean / usual - 1.0).abs() < EVEN {
+        1.0 / mean
+    } else {
+        1.0 / usual
+    });
     if !even {
-        odd.push(format!("its time steps are uneven ({:.6} to {:.6} s); rows are put on an even grid", steps[0], steps[steps.len() - 1]));
+        odd.push(format!(
+            "its time steps are uneven ({:.6} to {:.6} s); rows are put on an even grid",
+            steps[0],
+            steps[steps.len() - 1]
+        ));
     }
     if span * rate_hz > MAX_FILL * secs.len() as f64 + 1000.0 {
         return None;
     }
-    Some(Clock { column, secs, rate_hz, odd })
+    Some(Clock {
+        column,
+        secs,
+        rate_hz,
+        odd,
+    })
 }
 
 /// Digits cut off in the file must not turn 250 Hz into 250.0000001.
 fn tidy_rate(rate_hz: f64) -> f64 {
     let rounded = (rate_hz * 1000.0).round() / 1000.0;
-    if rounded > 0.0 && (rounded / rate_hz - 1.0).abs() < 1e-6 { rounded } else { rate_hz }
+    if rounded > 0.0 && (rounded / rate_hz - 1.0).abs() < 1e-6 {
+        rounded
+    } else {
+        rate_hz
+    }
 }
 
 /// Samples at uneven moments on an even grid, between neighbours in a straight line; gaps stay missing.
 pub fn regular(secs: &[f64], values: &[f64], rate_hz: f64) -> Vec<f64> {
     let span = secs.last().copied().unwrap_or(0.0);
     let count = (span * rate_hz).round() as usize + 1;
-    let on_grid =
-        count == secs.len() && secs.iter().enumerate().all(|(row, at)| (at * rate_hz - row as f64).abs() < EVEN);
+    let on_grid = count == secs.len()
+        && secs
+            .iter()
+            .enumerate()
+            .all(|(row, at)| (at * rate_hz - row as f64).abs() < EVEN);
     if on_grid {
         return values.to_vec();
     }
@@ -170,7 +211,11 @@ pub fn regular(secs: &[f64], values: &[f64], rate_hz: f64) -> Vec<f64> {
             if step * rate_hz > GAP_STEPS && at > secs[row] && at < secs[next] {
                 return f64::NAN;
             }
-            let part = if step > 0.0 { ((at - secs[row]) / step).clamp(0.0, 1.0) } else { 0.0 };
+            let part = if step > 0.0 {
+                ((at - secs[row]) / step).clamp(0.0, 1.0)
+            } else {
+                0.0
+            };
             if part == 0.0 {
                 values[row]
             } else if part == 1.0 {
@@ -193,7 +238,9 @@ pub fn clock_secs(text: &str) -> Option<f64> {
     let mut parts = clock.split(':');
     let hours: u32 = parts.next()?.parse().ok()?;
     let minutes: u32 = parts.next()?.parse().ok()?;
-    let seconds: f64 = parts.next().map_or(Some(0.0), |text| text.replace(',', ".").parse().ok())?;
+    let seconds: f64 = parts
+        .next()
+        .map_or(Some(0.0), |text| text.replace(',', ".").parse().ok())?;
     let valid = hours < 24 && minutes < 60 && (0.0..61.0).contains(&seconds) && parts.next().is_none();
     valid.then(|| days as f64 * 86400.0 + f64::from(hours * 3600 + minutes * 60) + seconds)
 }

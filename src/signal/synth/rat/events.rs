@@ -81,6 +81,9 @@ impl Ripple {
         self.phase += TAU * self.hz / rate_hz;
         let bell = |width: f64| (-(from_middle / width).powi(2) / 2.0).exp();
         let shown = if self.hz < HIGHEST * rate_hz { 1.0 } else { 0.0 };
-        (SHARP_WAVE_UV * self.size * bell(SHARP_WAVE_SECS), shown * RIPPLE_UV * self.size * bell(RIPPLE_SECS) * self.phase.sin())
+        (
+            SHARP_WAVE_UV * self.size * bell(SHARP_WAVE_SECS),
+            shown * RIPPLE_UV * self.size * bell(RIPPLE_SECS) * self.phase.sin(),
+        )
     }
 }

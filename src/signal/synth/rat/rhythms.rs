@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::events::{Ripple, Spindle};
-use super::states::Level;
+use super::states::{Level, SLOW_UV};
 use crate::signal::random::{Coloured, Random};
 
 /// Independent sources of the background.
@@ -40,14 +40,20 @@ impl Band {
     fn new(centre_hz: f64, width_hz: f64, rate_hz: f64) -> Self {
         let keep = (-std::f64::consts::PI * width_hz / rate_hz).exp();
         let (sin, cos) = (TAU * centre_hz / rate_hz).sin_cos();
-        Self { turn: (keep * cos, keep * sin), drive: (1.0 - keep * keep).sqrt(), value: (0.0, 0.0) }
+        Self {
+            turn: (keep * cos, keep * sin),
+            drive: (1.0 - keep * keep).sqrt(),
+            value: (0.0, 0.0),
+        }
     }
 
     fn next(&mut self, random: &mut Random) -> f64 {
         let (re, im) = self.value;
         let (cos, sin) = self.turn;
-        self.value =
-            (re * cos - im * sin + self.drive * random.normal(), re * sin + im * cos + self.drive * random.normal());
+        self.value = (
+            re * cos - im * sin + self.drive * random.normal(),
+            re * sin + im * cos + self.drive * random.normal(),
+        );
         self.value.0
     }
 }
@@ -75,8 +81,12 @@ impl Rhythms {
     pub fn new(rate_hz: f64, random: &mut Random) -> Self {
         Self {
             rate_hz,
-            backgrounds: (0..BACKGROUNDS).map(|_| Coloured::new(rate_hz, 0.4, 8.0, 1.5, random)).collect(),
-            fast_backgrounds: (0..BACKGROUNDS).map(|_| Coloured::new(rate_hz, 12.0, 200.0, 1.5, random)).collect(),
+            backgrounds: (0..BACKGROUNDS)
+                .map(|_| Coloured::new(rate_hz, 0.4, 8.0, 1.5, random))
+                .collect(),
+            fast_backgrounds: (0..BACKGROUNDS)
+                .map(|_| Coloured::new(rate_hz, 12.0, 200.0, 1.5, random))
+                .collect(),
             theta_phase: TAU * random.unit(),
             theta_wander: Coloured::new(rate_hz, 0.12, 0.12, 2.0, random),
             theta_waxing: Coloured::new(rate_hz, 0.25, 0.25, 2.0, random),
@@ -106,7 +116,7 @@ impl Rhythms {
         let ride = |phase: f64| 1.0 + theta_depth * (self.theta_phase - phase).cos();
         let (slow_ride, fast_ride) = (ride(1.9), ride(0.3));
         let (up_state, new_cycle) = self.slow(level, random, &mut out);
-        let awake_up = 1.0 + 0.6 * (level.slow / 260.0) * up_state;
+        let awake_up = 1.0 + 0.6 * (level.slow / SLOW_UV) * up_state;
         out[SLOW_GAMMA] = level.slow_gamma * slow_ride * awake_up * self.slow_gamma.next(random);
         out[FAST_GAMMA] = level.fast_gamma * fast_ride * awake_up * self.fast_gamma.next(random);
         if new_cycle && random.unit() < level.spindles {
@@ -114,7 +124,7 @@ impl Rhythms {
         }
         out[SPINDLE] = self.spindle.next(self.rate_hz);
         // In sleep ripples come with the up states of the cortex.
-        let asleep = (level.slow / 260.0).min(1.0);
+        let asleep = (level.slow / SLOW_UV).min(1.0);
         let chance = level.ripples_hz / self.rate_hz * (1.0 + asleep * (2.0 * up_state - 1.0).clamp(-1.0, 1.0));
         if random.unit() < chance {
             self.ripple.begin(random);
@@ -150,7 +160,11 @@ impl Rhythms {
         }
         let sin = self.slow_phase.sin();
         // Long up states, short deep down states.
-        let wave = if sin > 0.0 { 0.6 * sin.powf(0.7) } else { -(-sin).powf(1.3) };
+        let wave = if sin > 0.0 {
+            0.6 * sin.powf(0.7)
+        } else {
+            -(-sin).powf(1.3)
+        };
         out[SLOW] = level.slow * self.slow_size * wave;
         (sin.max(0.0), new_cycle)
     }

@@ -50,14 +50,52 @@ impl State {
     /// How strong the rhythms are in this state.
     fn level(self) -> Level {
         match self {
-            Self::Awake => Level { theta: 210.0, theta_hz: 7.8, wander_hz: 0.7, slow_gamma: 26.0, fast_gamma: 30.0,
-                background: 75.0, fast: 1.0, tone: 14.0, ..Level::default() },
-            Self::Rest => Level { theta: 12.0, theta_hz: 6.8, wander_hz: 0.5, slow_gamma: 11.0, fast_gamma: 6.0,
-                background: 105.0, fast: 0.8, tone: 5.0, ripples_hz: 0.9, ..Level::default() },
-            Self::Sleep => Level { theta: 0.0, theta_hz: 6.5, wander_hz: 0.3, slow_gamma: 6.0, fast_gamma: 4.0,
-                background: 115.0, fast: 0.55, tone: 1.5, ripples_hz: 0.5, slow: 260.0, spindles: 0.4 },
-            Self::Rem => Level { theta: 250.0, theta_hz: 7.0, wander_hz: 0.25, slow_gamma: 14.0, fast_gamma: 30.0,
-                background: 60.0, fast: 0.9, ..Level::default() },
+            Self::Awake => Level {
+                theta: 210.0,
+                theta_hz: 7.8,
+                wander_hz: 0.7,
+                slow_gamma: 26.0,
+                fast_gamma: 30.0,
+                background: 75.0,
+                fast: 1.0,
+                tone: 7.0,
+                ..Level::default()
+            },
+            Self::Rest => Level {
+                theta: 12.0,
+                theta_hz: 6.8,
+                wander_hz: 0.5,
+                slow_gamma: 11.0,
+                fast_gamma: 6.0,
+                background: 105.0,
+                fast: 0.8,
+                tone: 2.5,
+                ripples_hz: 0.9,
+                ..Level::default()
+            },
+            Self::Sleep => Level {
+                theta: 0.0,
+                theta_hz: 6.5,
+                wander_hz: 0.3,
+                slow_gamma: 6.0,
+                fast_gamma: 4.0,
+                background: 100.0,
+                fast: 0.55,
+                tone: 0.8,
+                ripples_hz: 0.5,
+                slow: SLOW_UV,
+                spindles: 0.4,
+            },
+            Self::Rem => Level {
+                theta: 250.0,
+                theta_hz: 7.0,
+                wander_hz: 0.25,
+                slow_gamma: 14.0,
+                fast_gamma: 30.0,
+                background: 60.0,
+                fast: 0.9,
+                ..Level::default()
+            },
         }
     }
 }
@@ -105,6 +143,8 @@ impl Level {
     }
 }
 
+/// Slow oscillation of deep sleep, where it is strongest.
+pub const SLOW_UV: f64 = 360.0;
 /// Time constant of each of the two stages that a change passes.
 const BLEND_SECS: f64 = 0.5;
 
@@ -121,8 +161,14 @@ pub struct States {
 
 impl States {
     pub fn new(rate_hz: f64, random: &mut Random) -> Self {
-        let mut states =
-            Self { rate_hz, goal: State::Awake, automatic: true, left_frames: 0, half_way: [0.0; 4], shares: [0.0; 4] };
+        let mut states = Self {
+            rate_hz,
+            goal: State::Awake,
+            automatic: true,
+            left_frames: 0,
+            half_way: [0.0; 4],
+            shares: [0.0; 4],
+        };
         states.enter(State::Awake, random);
         states
     }
@@ -145,7 +191,9 @@ impl States {
             self.automatic = true;
             return true;
         }
-        let Some(state) = ALL.into_iter().find(|state| state.name() == value) else { return false };
+        let Some(state) = ALL.into_iter().find(|state| state.name() == value) else {
+            return false;
+        };
         self.automatic = false;
         self.goal = state;
         self.left_frames = 0;

@@ -1,0 +1,152 @@
+//! `wavedream dream`: one picture from a seed or a latent, and its tensors for comparison with other implementations.
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::{print, set, shape_for, steps_of};
+use crate::{
+    Stamp,
+    app::{
+        UsageError,
+        cli::{DreamArgs, Size, Weighted},
+        dials::DreamDials,
+        full_table,
+    },
+    control::{Desk, Folders, Presets},
+    diffusion::{self, Card, Conditioning, Picture, Raw},
+    latent::{Latent, Shape, noise, npy},
+};
+
+/// Where neither latent nor `--size` says.
+const DEFAULT_SIZE: Size = Size { width: 512, height: 512 };
+
+pub fn run(args: &DreamArgs) -> Result<()> {
+    let mut model = diffusion::load(&args.model)?;
+    refuse_text(args, model.card())?;
+    let steps = steps_of(model.card(), args.steps.unwrap_or(1) as usize)?;
+    let latent = latent(args, model.card())?;
+    let conditioning = conditioning(args, model.card())?;
+    if let Some(file) = &args.raw {
+        write_raw(file, &model.generate_raw(&latent, &conditioning, steps)?)?;
+    }
+    let picture_file = match (&args.output, &args.raw) {
+        (Some(file), _) => file,
+        (None, Some(_)) => return Ok(()),
+        (None, None) => Path::new("dream.png"),
+    };
+    let mut picture = Picture::empty();
+    let took = model.generate(&latent, &conditioning, steps, &mut picture)?;
+    write_png(picture_file, &picture)?;
+    print(&format!(
+        "{}: {}x{} in {:.0} ms\n",
+        picture_file.display(),
+        picture.width,
+        picture.height,
+        took.denoise_ms + took.decode_ms
+    ))
+}
+
+/// A model that is steered by genres does not pretend to have read a text.
+fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
+    let given = [
+        ("--prompt", args.prompt.is_some()),
+        ("--negative", args.negative.is_some()),
+        ("--guidance", args.guidance.is_some()),
+        ("--scheduler", args.scheduler.is_some()),
+        ("--decoder", args.decoder.is_some()),
+        ("--lora", !args.lora.is_empty()),
+    ];
+    let given: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
+    if given.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the model {} reads no text and has one way of painting: leave {} out and steer it with --genre ({}), or with \
+         --set (see `wavedream params`)",
+        card.name,
+        given.join(", "),
+        card.genres.join(", ")
+    )
+}
+
+fn latent(args: &DreamArgs, card: &Card) -> Result<Latent> {
+    let (shape, values) = match &args.latent {
+        Some(file) => npy::read(file)?,
+        None => {
+            let shape = shape_for(card, args.size.unwrap_or(DEFAULT_SIZE))?;
+            (shape, noise(args.seed.unwrap_or(0), shape.len()))
+        }
+    };
+    let (width, height) = (shape.width * card.factor, shape.height * card.factor);
+    if let Some(size) = args.size
+        && (size.width, size.height) != (width, height)
+    {
+        let sentence = format!(
+            "--size {}x{} does not fit the latent, which makes {width}x{height}: leave --size out",
+            size.width, size.height
+        );
+        return Err(UsageError(sentence).into());
+    }
+    Ok(Latent { stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() }, shape, values: Arc::from(values) })
+}
+
+/// White noise as [`noise::normal`] documents it; noise of numpy's generators comes in by `--latent`.
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    (0..count as u64).map(|at| noise::normal(seed, at) as f32).collect()
+}
+
+/// Steers through the same table as a show, so that `--preset` and `--set` mean the same here.
+fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
+    let table = full_table(card);
+    if let Some(wanted) = &args.preset {
+        let (presets, _) = Presets::load(&table, Folders::standard(None));
+        Desk::new(table.clone(), presets)?.recall(wanted, Some(0.0))?;
+    }
+    for weighted in &args.genre {
+        let Weighted { name, weight } = weighted;
+        if !card.genres.contains(name) {
+            let known = card.genres.join(", ");
+            return Err(UsageError(format!("--genre: the model {} has no {name}; it has {known}", card.name)).into());
+        }
+        set(&table, &format!("/dream/genre/{name}={weight}"))?;
+    }
+    for setting in &args.set {
+        set(&table, setting)?;
+    }
+    let mut conditioning = DreamDials::new(&table, card)?.conditioning();
+    // Where no genre is asked for, one painter is better than all at once.
+    if conditioning.genres.iter().all(|weight| *weight == 0.0)
+        && let Some(first) = conditioning.genres.first_mut()
+    {
+        *first = 1.0;
+    }
+    Ok(conditioning)
+}
+
+fn write_png(file: &Path, picture: &Picture) -> Result<()> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    image::save_buffer_with_format(file, &picture.rgba, width, height, image::ColorType::Rgba8, image::ImageFormat::Png)
+        .with_context(|| format!("{} cannot be written", file.display()))
+}
+
+/// `latent` (1, channels, h, w) and `image` (1, 3, H, W), float32.
+fn write_raw(file: &Path, raw: &Raw) -> Result<()> {
+    use safetensors::{Dtype, tensor::TensorView};
+    let Shape { channels, height, width } = raw.latent_shape;
+    let pixels = raw.image.len() / 3;
+    let factor = pixels.checked_div(height * width).unwrap_or(0).isqrt();
+    let tensors = [
+        ("latent", vec![1, channels, height, width], bytes(&raw.latent)),
+        ("image", vec![1, 3, height * factor, width * factor], bytes(&raw.image)),
+    ];
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize_to_file(views, None, file).with_context(|| format!("{} cannot be written", file.display()))
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}

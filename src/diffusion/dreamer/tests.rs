@@ -1,0 +1,163 @@
+//! The generating thread with a model that does as the test says.
+
+use std::sync::{
+    atomic::{AtomicBool, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
+};
+
+use super::*;
+use crate::{
+    Stamp,
+    diffusion::{Card, GenerateError, Raw},
+    latent::Shape,
+};
+
+/// Paints one pixel with the first value of the latent; waits for leave if it has a gate.
+struct Scripted {
+    card: Card,
+    gate: Option<Receiver<()>>,
+    begun: SyncSender<f32>,
+    dropped: Arc<AtomicBool>,
+    shade: u8,
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Model for Scripted {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+    fn flops(&self, _: Shape, _: usize) -> u64 {
+        1
+    }
+    fn generate(&mut self, latent: &Latent, _: &Conditioning, _: usize, p: &mut Picture) -> Result<Timing, GenerateError> {
+        let value = latent.values[0];
+        self.begun.send(value).unwrap();
+        if let Some(gate) = &self.gate {
+            gate.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+        assert!(value < 900.0, "as planned");
+        if value < 0.0 {
+            return Err(GenerateError::Failed { model: "scripted".to_owned(), why: "told so".to_owned() });
+        }
+        (p.stamp, p.width, p.height) = (latent.stamp, 1, 1);
+        p.rgba = vec![value as u8, self.shade, 0, 255];
+        Ok(Timing { denoise_ms: 2.0, decode_ms: 1.0 })
+    }
+    fn generate_raw(&mut self, _: &Latent, _: &Conditioning, _: usize) -> Result<Raw, GenerateError> {
+        unreachable!("not asked for")
+    }
+}
+
+struct Stage {
+    model: Box<dyn Model>,
+    begun: Receiver<f32>,
+    dropped: Arc<AtomicBool>,
+}
+
+fn scripted(shade: u8, gate: Option<Receiver<()>>) -> Stage {
+    let (begun, seen) = sync_channel(100);
+    let dropped = Arc::new(AtomicBool::new(false));
+    let card = Card {
+        name: format!("scripted {shade}"),
+        genres: vec![],
+        scene: vec![],
+        context_width: 0,
+        latent_channels: 1,
+        factor: 1,
+        multiple: 1,
+        max_steps: 1,
+        weights: 0,
+    };
+    Stage { model: Box::new(Scripted { card, gate, begun, dropped: dropped.clone(), shade }), begun: seen, dropped }
+}
+
+fn ask(dreamer: &Dreamer, value: f32) {
+    let stamp = Stamp { hop: value.abs() as u64, signal_secs: 0.0, arrived: Instant::now() };
+    let shape = Shape { channels: 1, height: 1, width: 1 };
+    dreamer.submit(Latent { stamp, shape, values: Arc::new([value]) }, Conditioning::default(), 1);
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn of_the_requests_that_come_during_a_picture_only_the_newest_is_painted() {
+    let (go, gate) = sync_channel(10);
+    let stage = scripted(0, Some(gate));
+    let dreamer = Dreamer::start(stage.model).unwrap();
+    ask(&dreamer, 1.0);
+    assert_eq!(stage.begun.recv().unwrap(), 1.0);
+    for value in [2.0, 3.0, 4.0] {
+        ask(&dreamer, value);
+    }
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(stage.begun.recv().unwrap(), 4.0);
+    until(|| dreamer.latest().is_some_and(|p| p.stamp.hop == 4));
+    let stats = dreamer.stats();
+    assert_eq!((stats.pictures, stats.replaced, stats.picture.p50_ms > 0.0), (2, 2, true));
+    assert_eq!((stats.denoise.p50_ms, stats.decode.p99_ms), (2.0, 1.0));
+}
+
+#[test]
+fn a_failure_or_a_panic_keeps_the_last_picture_and_the_next_request_is_painted() {
+    let stage = scripted(0, None);
+    let dreamer = Dreamer::start(stage.model).unwrap();
+    ask(&dreamer, 5.0);
+    until(|| dreamer.stats().pictures == 1);
+    for (value, failures, said) in [(-1.0, 1, "told so"), (999.0, 2, "as planned")] {
+        ask(&dreamer, value);
+        until(|| dreamer.stats().failures == failures);
+        assert!(dreamer.stats().error.unwrap().contains(said));
+        assert_eq!(dreamer.latest().unwrap().rgba[0], 5);
+    }
+    ask(&dreamer, 6.0);
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[0] == 6));
+    assert_eq!(dreamer.stats().error, None);
+}
+
+#[test]
+fn another_model_paints_from_the_next_picture_on_and_the_old_one_is_dropped() {
+    let (old, new) = (scripted(10, None), scripted(20, None));
+    let dreamer = Dreamer::start(old.model).unwrap();
+    ask(&dreamer, 1.0);
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[1] == 10));
+    dreamer.switch(new.model);
+    ask(&dreamer, 2.0);
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[..2] == [2, 20]));
+    until(|| old.dropped.load(Ordering::SeqCst));
+    assert_eq!(dreamer.stats().model, "scripted 20");
+    drop(dreamer);
+    assert!(new.dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_picture_that_a_reader_holds_is_not_painted_over_and_others_are_reused() {
+    let stage = scripted(0, None);
+    let dreamer = Dreamer::start(stage.model).unwrap();
+    let mut held: VecDeque<Arc<Picture>> = VecDeque::new();
+    let mut addresses = std::collections::BTreeSet::new();
+    for value in 1..=50 {
+        ask(&dreamer, value as f32);
+        until(|| dreamer.latest().is_some_and(|p| p.stamp.hop == value));
+        held.push_back(dreamer.latest().unwrap());
+        addresses.insert(Arc::as_ptr(held.back().unwrap()) as usize);
+        if held.len() > 2 {
+            held.pop_front();
+        }
+        for (picture, hop) in held.iter().rev().zip((1..=value).rev()) {
+            assert_eq!((picture.stamp.hop, u64::from(picture.rgba[0])), (hop, hop));
+        }
+    }
+    assert!(addresses.len() <= KEPT, "{} pictures were allocated", addresses.len());
+}

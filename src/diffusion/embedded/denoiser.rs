@@ -1,0 +1,269 @@
+//! The denoiser: one Euler step of the rectified flow, from noise towards the picture's latent.
+
+use super::{
+    Layer,
+    condition::Condition,
+    names::{BLOCKS, HEADS, LEVELS, PERIODS, SEEN, TALL, WHOLE},
+};
+use crate::{
+    diffusion::weights::Weights,
+    kernels::{
+        Activation, Affine, Attention, Band, Conv, ConvShape, Finish, Grid, Instructions, LayerNorm, Pool, Tap, Target,
+    },
+};
+
+pub(super) struct Denoiser {
+    conv_in: Layer,
+    blocks: [Block; 6],
+    down0: Layer,
+    down1: Layer,
+    up1: Layer,
+    up0: Layer,
+    self_attention: AttentionLayers,
+    cross_attention: AttentionLayers,
+    conv_out: Conv,
+    conv_out_bias: Vec<f32>,
+    /// Bias and factor of the last convolution, for steps of the length in front.
+    stride: (f32, Affine),
+}
+
+/// `x + conv2(silu(film(conv1(x))))`, in place.
+struct Block {
+    conv1: Conv,
+    conv2: Layer,
+}
+
+struct AttentionLayers {
+    norm: LayerNorm,
+    /// Queries alone, or queries, keys and values.
+    project: Layer,
+    attention: Attention,
+    out: Layer,
+}
+
+/// Activations of the three levels.
+pub(super) struct Buffers {
+    /// Across and down, of the round blurs and of the tall ones.
+    blurs: [(Band, Band); 2],
+    half_blurred: Grid,
+    /// Block 0: the round blurs, width after width; block 1: the tall ones and the latent; block 2: where a cell is.
+    seen: Grid,
+    /// Each level's features and what lies between the two convolutions of a block.
+    pub levels: [(Grid, Grid); 3],
+    projected: Grid,
+}
+
+/// Channels of [`Buffers::seen`]: after the tall blurs comes the latent, then the coordinates, then the lattices.
+const LATENT_AT: usize = 16 + 4 * TALL.len();
+const PLACE_AT: usize = LATENT_AT + 4;
+
+impl Buffers {
+    pub fn new(set: Instructions, height: usize, width: usize, sigmas: [f64; 4]) -> Self {
+        let mut seen = Grid::new(SEEN, height, width);
+        let ys = (0..height * width).map(|i| (2 * (i / width) + 1) as f32 / height as f32 - 1.0);
+        let aspect = width as f32 / height as f32;
+        let xs = (0..height * width).map(|i| ((2 * (i % width) + 1) as f32 / width as f32 - 1.0) * aspect);
+        seen.fill_channels(PLACE_AT, &ys.chain(xs).collect::<Vec<_>>());
+        seen.fill_channels(PLACE_AT + 2, &lattices(height, width));
+        // A band has four widths: the last one of the tall blurs is not used, the latent is written over it.
+        let [a, b, c] = TALL;
+        let (across, down) = ([a.0, b.0, c.0, c.0], [a.1, b.1, c.1, c.1]);
+        let level = |i: usize| {
+            let grid = Grid::new(LEVELS[i], height >> i, width >> i);
+            (grid.clone(), grid)
+        };
+        Self {
+            blurs: [
+                (blurs(set, width, sigmas), blurs(set, height, sigmas)),
+                (blurs(set, width, across), blurs(set, height, down)),
+            ],
+            half_blurred: Grid::borderless(16, height, width),
+            seen,
+            levels: [level(0), level(1), level(2)],
+            projected: Grid::borderless(3 * LEVELS[2], height / 4, width / 4),
+        }
+    }
+
+    /// Blurs the latent into the first channels of what the denoiser sees, width after width.
+    pub fn blur(&mut self, pool: &Pool, latent: &Grid) -> &Grid {
+        for (block, (across, down)) in self.blurs.iter().enumerate() {
+            across.along_rows_of_four(pool, latent, &mut self.half_blurred);
+            down.along_columns(pool, &self.half_blurred, &mut self.seen, block);
+        }
+        &self.seen
+    }
+}
+
+/// network.py's `lattice`: of each period the sine and cosine down, then across, counted from the middle.
+fn lattices(height: usize, width: usize) -> Vec<f32> {
+    let cells = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+    let from_middle = |i: usize, n: usize| i as f32 - (n as f32 - 1.0) / 2.0;
+    let turns: [fn(f32) -> f32; 2] = [f32::sin, f32::cos];
+    PERIODS
+        .iter()
+        .map(|period| std::f32::consts::TAU / period)
+        .flat_map(|a| {
+            let down = turns.map(|f| cells.clone().map(|(y, _)| f(from_middle(y, height) * a)).collect::<Vec<_>>());
+            let across = turns.map(|f| cells.clone().map(|(_, x)| f(from_middle(x, width) * a)).collect::<Vec<_>>());
+            [down, across].concat().concat()
+        })
+        .collect()
+}
+
+/// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise,
+/// limited because they grow large near the picture.
+fn whole(x: &Grid) -> [f32; WHOLE] {
+    let (height, width) = (x.height(), x.width());
+    let ramp = |i: usize, n: usize| 2.0 * i as f32 / (n as f32 - 1.0) - 1.0;
+    let length = |n: usize| (0..n).map(|i| ramp(i, n).powi(2)).sum::<f32>().sqrt();
+    let (h, w) = (height as f32, width as f32);
+    std::array::from_fn(|i| {
+        let (channel, kind) = (i / 3, i % 3);
+        let line = |y: usize| (0..width).map(move |x_| (x_, x.get(channel, y, x_)));
+        let moment = match kind {
+            0 => (0..height).flat_map(line).map(|(_, v)| v).sum::<f32>() / (h * w).sqrt(),
+            1 => (0..height).flat_map(line).map(|(at, v)| v * ramp(at, width)).sum::<f32>() / (h.sqrt() * length(width)),
+            _ => {
+                let of_row = |y| line(y).map(|(_, v)| v).sum::<f32>() * ramp(y, height);
+                (0..height).map(of_row).sum::<f32>() / (w.sqrt() * length(height))
+            }
+        };
+        moment.clamp(-3.0, 3.0)
+    })
+}
+
+/// network.py's `blur_matrix` for four widths: mirrored at the border, each row of unit Euclidean length.
+fn blurs(set: Instructions, n: usize, sigmas: [f64; 4]) -> Band {
+    let matrices = sigmas.map(|sigma| {
+        let radius = (3.0 * sigma).ceil() as isize;
+        let mut matrix = vec![0.0_f64; n * n];
+        for (i, row) in matrix.chunks_exact_mut(n).enumerate() {
+            for k in -radius..=radius {
+                let j = (i as isize + k).rem_euclid(2 * n as isize) as usize;
+                row[j.min(2 * n - 1 - j)] += (-0.5 * (k as f64 / sigma).powi(2)).exp();
+            }
+            let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+            row.iter_mut().for_each(|v| *v /= length);
+        }
+        matrix
+    });
+    Band::new(set, n, |i, j, lane| matrices[lane / 4][i * n + j] as f32)
+}
+
+impl Denoiser {
+    pub fn new(weights: &Weights, set: Instructions) -> Self {
+        let name = |part: &str| format!("denoiser.{part}");
+        // The blurs come first in the kernels' input and after the latent in the network's.
+        let channel = |c: usize| match c {
+            0..LATENT_AT => 4 + c,
+            LATENT_AT..PLACE_AT => c - LATENT_AT,
+            _ => c,
+        };
+        let weight = weights.get("denoiser.conv_in.weight");
+        let shape = ConvShape { inputs: vec![16, 16, SEEN - 32], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
+        let conv_in = Layer {
+            conv: Conv::new(set, shape, |o, t, c| weight[(o * SEEN + channel(c)) * 9 + t]),
+            bias: Affine::bias(weights.get("denoiser.conv_in.bias")),
+        };
+        let block = |i: usize| {
+            let layer = |part| Layer::conv3x3(weights, set, &format!("denoiser.{}.{part}", BLOCKS[i].0));
+            Block { conv1: layer("conv1").conv, conv2: layer("conv2") }
+        };
+        let bias = weights.get("denoiser.conv_out.bias");
+        Self {
+            conv_in,
+            blocks: std::array::from_fn(block),
+            down0: Layer::down(weights, set, &name("down0")),
+            down1: Layer::down(weights, set, &name("down1")),
+            up1: Layer::up(weights, set, &name("up1")),
+            up0: Layer::up(weights, set, &name("up0")),
+            self_attention: AttentionLayers::new(weights, set, "self_attention", &["q", "kv"]),
+            cross_attention: AttentionLayers::new(weights, set, "cross_attention", &["q"]),
+            conv_out: conv_out(weights, set),
+            conv_out_bias: bias.to_vec(),
+            stride: (0.0, Affine::bias(&[0.0; 16])),
+        }
+    }
+
+    /// `x += velocity(x, t) dt` for step `step` of those that `condition` was prepared for.
+    pub fn step(&mut self, pool: &Pool, x: &mut Grid, buffers: &mut Buffers, condition: &mut Condition, step: usize, dt: f32) {
+        buffers.blur(pool, x);
+        let Buffers { seen, levels, projected, .. } = buffers;
+        let [(a0, b0), (a1, b1), (a2, b2)] = levels;
+        condition.modulate(step, &whole(x));
+        let films = &condition.modulation;
+        seen.fill_from_four(LATENT_AT, x);
+        self.conv_in.conv.run(pool, seen, self.conv_in.finish(), Target::Grid(a0));
+        self.blocks[0].run(pool, a0, b0, &films[0], Activation::None);
+        self.down0.conv.run(pool, a0, self.down0.finish(), Target::Grid(a1));
+        self.blocks[1].run(pool, a1, b1, &films[1], Activation::None);
+        self.down1.conv.run(pool, a1, self.down1.finish(), Target::Grid(a2));
+        self.blocks[2].run(pool, a2, b2, &films[2], Activation::None);
+        self.self_attention.run(pool, a2, b2, projected, None);
+        self.cross_attention.run(pool, a2, b2, projected, Some(&condition.context));
+        self.blocks[3].run(pool, a2, b2, &films[3], Activation::None);
+        self.up1.conv.run(pool, a2, self.up1.finish().accumulate(), Target::Shuffled2(a1));
+        self.blocks[4].run(pool, a1, b1, &films[4], Activation::None);
+        self.up0.conv.run(pool, a1, self.up0.finish().accumulate(), Target::Shuffled2(a0));
+        self.blocks[5].run(pool, a0, b0, &films[5], Activation::Silu);
+        if self.stride.0 != dt {
+            let bias = &self.conv_out_bias;
+            self.stride.0 = dt;
+            self.stride.1.set((0..16).map(|lane| (dt, dt * bias[lane % 4])));
+        }
+        self.conv_out.run(pool, a0, Finish::plain(&self.stride.1).accumulate(), Target::Grid(x));
+    }
+}
+
+/// The last convolution, to four channels: four neighbouring pixels are computed as one block of sixteen lanes, at
+/// places four pixels apart, from the three rows of six pixels that any of them sees.
+fn conv_out(weights: &Weights, set: Instructions) -> Conv {
+    let weight = weights.get("denoiser.conv_out.weight");
+    let inputs = LEVELS[0];
+    let taps: Vec<Tap> = (-1..=1).flat_map(|dy| (-1..=4).map(move |dx| Tap { dy, dx })).collect();
+    let shape = ConvShape { taps: taps.clone(), stride: (1, 4), ..ConvShape::linear(inputs, 16) };
+    Conv::new(set, shape, |lane, tap, c| {
+        let (pixel, channel) = (lane / 4, lane % 4);
+        let dx = taps[tap].dx - pixel as isize;
+        if !(-1..=1).contains(&dx) {
+            return 0.0;
+        }
+        let t = (taps[tap].dy + 1) * 3 + dx + 1;
+        weight[(channel * inputs + c) * 9 + t as usize]
+    })
+}
+
+impl Block {
+    fn run(&self, pool: &Pool, x: &mut Grid, between: &mut Grid, film: &Affine, after: Activation) {
+        self.conv1.run(pool, x, Finish::plain(film).before(Activation::Silu), Target::Grid(between));
+        self.conv2.conv.run(pool, between, self.conv2.finish().accumulate().after(after), Target::Grid(x));
+    }
+}
+
+impl AttentionLayers {
+    fn new(weights: &Weights, set: Instructions, name: &str, project: &[&str]) -> Self {
+        let c = LEVELS[2];
+        let get = |part: &str| weights.get(&format!("denoiser.{name}.{part}"));
+        let linear = |parts: &[&str]| {
+            let weight: Vec<f32> = parts.iter().flat_map(|p| get(&format!("{p}.weight"))).copied().collect();
+            let bias: Vec<f32> = parts.iter().flat_map(|p| get(&format!("{p}.bias"))).copied().collect();
+            let conv = Conv::new(set, ConvShape::linear(c, bias.len()), |o, _, i| weight[o * c + i]);
+            Layer { conv, bias: Affine::bias(&bias) }
+        };
+        Self {
+            norm: LayerNorm::new(set, get("norm.weight"), get("norm.bias")),
+            project: linear(project),
+            attention: Attention::new(set, HEADS, c / HEADS),
+            out: linear(&["out"]),
+        }
+    }
+
+    /// `x + out(attention(norm(x)))`, in place; over its own cells, or over the context.
+    fn run(&mut self, pool: &Pool, x: &mut Grid, between: &mut Grid, projected: &mut Grid, context: Option<&Grid>) {
+        self.norm.run(pool, x, between);
+        self.project.conv.run(pool, between, self.project.finish(), Target::Grid(projected));
+        let (keys, first) = context.map_or((&*projected, LEVELS[2]), |context| (context, 0));
+        self.attention.run(pool, projected, keys, first, between);
+        self.out.conv.run(pool, between, self.out.finish().accumulate(), Target::Grid(x));
+    }
+}

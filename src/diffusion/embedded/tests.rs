@@ -1,0 +1,235 @@
+//! The model in the box against network.py, on every instruction set that this CPU has.
+//!
+//! tests/fixtures/box_reference.safetensors is written by models/training/export.py together with the weights.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::*;
+use crate::Stamp;
+
+/// Norm of the difference over the norm.
+const TOLERANCE: f64 = 1e-4;
+
+struct Reference(safetensors::SafeTensors<'static>);
+
+impl Reference {
+    fn open() -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/box_reference.safetensors");
+        let bytes = std::fs::read(path).unwrap();
+        Self(safetensors::SafeTensors::deserialize(bytes.leak()).unwrap())
+    }
+    fn has(&self, name: &str) -> bool {
+        self.0.tensor(name).is_ok()
+    }
+    fn get(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+        let view = self.0.tensor(name).unwrap();
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        (view.shape().to_vec(), values)
+    }
+    fn latent(&self, name: &str) -> Latent {
+        let (shape, values) = self.get(name);
+        latent(shape[2], shape[3], values)
+    }
+    /// The conditioning, its scene said as values, as finished tokens, or not at all.
+    fn conditioning(&self, scene: Option<bool>) -> Conditioning {
+        let mood = self.get("mood").1;
+        Conditioning {
+            genres: self.get("genre").1.iter().map(|w| 3.0 * w).collect(),
+            vivid: mood[0],
+            bright: mood[1],
+            scene: if scene == Some(false) { self.get("scene").1 } else { vec![] },
+            context: if scene == Some(true) { self.get("context").1 } else { vec![] },
+        }
+    }
+}
+
+fn latent(height: usize, width: usize, values: Vec<f32>) -> Latent {
+    let stamp = Stamp { hop: 3, signal_secs: 0.1, arrived: Instant::now() };
+    Latent { stamp, shape: Shape { channels: 4, height, width }, values: values.into() }
+}
+
+fn noise(height: usize, width: usize) -> Latent {
+    let values = (0..4 * height * width).map(|i| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * 3.4);
+    latent(height, width, values.collect())
+}
+
+fn models() -> impl Iterator<Item = Embedded> {
+    let weights = Weights::parse(WEIGHTS).unwrap();
+    let pool = Pool::new(2);
+    Instructions::present().into_iter().map(move |set| Embedded::new(&weights, set, &pool).unwrap())
+}
+
+fn blank() -> Picture {
+    Picture { stamp: noise(4, 4).stamp, width: 0, height: 0, rgba: vec![] }
+}
+
+#[track_caller]
+fn close(model: &Embedded, what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let off = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    let error = off / norm(&mut expected.iter().map(|v| f64::from(*v)));
+    assert!(error <= TOLERANCE, "{what} on {}: {error:.2e}", model.instructions.name());
+}
+
+#[test]
+fn every_entry_of_the_reference_is_reproduced() {
+    let reference = Reference::open();
+    let mut left: BTreeSet<String> = reference.0.names().iter().map(|n| (*n).to_owned()).collect();
+    for name in ["genre", "mood", "scene", "present", "context", "square.z", "wide.z"] {
+        left.remove(name);
+    }
+    for mut model in models() {
+        for size in ["square", "wide"] {
+            let z = reference.latent(&format!("{size}.z"));
+            for (scene, end) in [(None, ""), (Some(false), ".context"), (Some(true), ".context")] {
+                let with = reference.conditioning(scene);
+                for (step, time) in [(0, "0.0"), (1, "0.5")] {
+                    let name = format!("{size}.velocity.t{time}{end}");
+                    // A whole step of length 1 from z at the time of the second of two steps.
+                    model.denoise(&z, &with, 2).unwrap();
+                    let Embedded { pool, denoiser, condition, canvas, .. } = &mut model;
+                    let canvas = canvas.as_mut().unwrap();
+                    canvas.latent.fill_from(&z.values);
+                    denoiser.step(pool, &mut canvas.latent, &mut canvas.denoiser, condition, step, 1.0);
+                    let mut moved = vec![0.0; z.values.len()];
+                    canvas.latent.copy_to(&mut moved);
+                    let velocity: Vec<f32> = moved.iter().zip(z.values.iter()).map(|(x, z)| x - z).collect();
+                    close(&model, &name, &velocity, &reference.get(&name).1);
+                    left.remove(&name);
+                }
+                for steps in [1, 2, 4] {
+                    let name = format!("{size}.latent.steps{steps}{end}");
+                    if scene.is_some() {
+                        let raw = model.generate_raw(&z, &with, steps).unwrap();
+                        close(&model, &name, &raw.latent, &reference.get(&name).1);
+                        left.remove(&name);
+                    }
+                    let name = format!("{size}.picture.steps{steps}{end}");
+                    if scene.is_some() && reference.has(&name) {
+                        let raw = model.generate_raw(&z, &with, steps).unwrap();
+                        close(&model, &name, &raw.image, &reference.get(&name).1);
+                        left.remove(&name);
+                    }
+                }
+            }
+        }
+        let z = reference.latent("square.z");
+        model.denoise(&z, &Conditioning::default(), 1).unwrap();
+        let canvas = model.canvas.as_mut().unwrap();
+        canvas.latent.fill_from(&z.values);
+        let mut blurs = vec![0.0; 7 * z.values.len()];
+        canvas.denoiser.blur(&model.pool, &canvas.latent).copy_to(&mut blurs);
+        close(&model, "square.blurs", &blurs, &reference.get("square.blurs").1);
+        left.remove("square.blurs");
+        let (shape, image) = reference.get("wide.picture.steps1.context");
+        let image: Vec<f32> = image.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+        let encoded = model.encoder.run(&model.pool, &image, shape[2], shape[3]);
+        close(&model, "wide.encoded", &encoded, &reference.get("wide.encoded").1);
+        left.remove("wide.encoded");
+    }
+    assert!(left.is_empty(), "not compared: {left:?}");
+}
+
+#[test]
+fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
+    for mut model in models() {
+        let with = Conditioning::default();
+        for z in [noise(12, 20), noise(8, 4)] {
+            let raw = model.generate_raw(&z, &with, 1).unwrap();
+            let mut picture = blank();
+            model.generate(&z, &with, 1, &mut picture).unwrap();
+            assert_eq!((picture.height, picture.width), (8 * z.shape.height, 8 * z.shape.width));
+            assert_eq!((picture.stamp.hop, picture.rgba.len()), (3, 4 * picture.height * picture.width));
+            for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
+                assert_eq!(pixel[3], 255);
+                for c in 0..3 {
+                    let value = (raw.image[c * picture.height * picture.width + i] * 127.5 + 127.5).clamp(0.0, 255.0);
+                    assert!((f32::from(pixel[c]) - value).abs() < 1.0, "{} for {value}", pixel[c]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_latent_gives_the_same_bytes_whatever_was_painted_before_and_on_any_number_of_threads() {
+    let weights = Weights::parse(WEIGHTS).unwrap();
+    let with = Conditioning { scene: vec![0.5], vivid: 0.3, ..Conditioning::default() };
+    let paint = |model: &mut Embedded, z: &Latent, with: &Conditioning, steps| {
+        let mut picture = blank();
+        model.generate(z, with, steps, &mut picture).unwrap();
+        picture.rgba
+    };
+    let mut one = Embedded::new(&weights, Instructions::best(), &Pool::new(1)).unwrap();
+    let expected = paint(&mut one, &noise(16, 12), &with, 2);
+    let mut three = Embedded::new(&weights, Instructions::best(), &Pool::new(3)).unwrap();
+    paint(&mut three, &noise(16, 12), &Conditioning::default(), 4);
+    paint(&mut three, &noise(8, 20), &with, 1);
+    assert!(paint(&mut three, &noise(16, 12), &with, 2) == expected);
+}
+
+#[test]
+fn genre_weights_count_by_their_share_and_none_means_all() {
+    let weights = Weights::parse(WEIGHTS).unwrap();
+    let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
+    let mut latent_of = |genres: &[f32]| {
+        let with = Conditioning { genres: genres.to_vec(), ..Conditioning::default() };
+        model.generate_raw(&noise(8, 8), &with, 1).unwrap().latent
+    };
+    assert_eq!(latent_of(&[1.0, 1.0]), latent_of(&[7.0, 7.0, -3.0, f32::NAN]));
+    assert_eq!(latent_of(&[]), latent_of(&[0.5; 8]));
+    assert_ne!(latent_of(&[1.0]), latent_of(&[0.0, 1.0]));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_a_sentence_and_the_model_goes_on() {
+    let weights = Weights::parse(WEIGHTS).unwrap();
+    let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
+    let mut picture = blank();
+    for (height, width) in [(6, 8), (8, 0), (8, 516)] {
+        let error = model.generate(&noise(height, width), &Conditioning::default(), 1, &mut picture).unwrap_err();
+        assert!(error.to_string().contains("multiples of 4"), "{error}");
+    }
+    let short = Latent { values: Arc::new([0.0; 7]), ..noise(8, 8) };
+    assert!(model.generate(&short, &Conditioning::default(), 1, &mut picture).is_err());
+    let with = Conditioning { context: vec![0.0; 65], ..Conditioning::default() };
+    let error = model.generate(&noise(8, 8), &with, 1, &mut picture).unwrap_err();
+    assert!(error.to_string().contains("64 numbers each"), "{error}");
+    assert!(model.generate(&noise(8, 8), &Conditioning::default(), 9, &mut picture).is_ok());
+}
+
+#[test]
+fn broken_numbers_in_latent_and_conditioning_leave_no_trace_in_the_next_picture() {
+    let weights = Weights::parse(WEIGHTS).unwrap();
+    let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
+    let mut paint = |z: &Latent, with: &Conditioning| {
+        let mut picture = blank();
+        model.generate(z, with, 1, &mut picture).unwrap();
+        picture.rgba
+    };
+    let calm = Conditioning::default();
+    let before = paint(&noise(8, 8), &calm);
+    let broken = Conditioning { vivid: f32::NAN, bright: f32::INFINITY, scene: vec![f32::NAN; 9], ..calm.clone() };
+    paint(&latent(8, 8, vec![f32::NAN; 256]), &broken);
+    assert!(paint(&noise(8, 8), &calm) == before);
+}
+
+#[test]
+fn a_picture_goes_through_the_encoder_to_a_finite_latent() {
+    let model = models().next().unwrap();
+    let picture = Picture { width: 32, height: 16, rgba: vec![128; 4 * 32 * 16], ..blank() };
+    let latent = model.encode(&picture).unwrap();
+    assert!(latent.len() == 4 * 4 * 2 && latent.iter().all(|v| v.is_finite()));
+    assert!(model.encode(&Picture { width: 30, ..picture }).is_err());
+}
+
+#[test]
+fn the_cost_is_that_which_network_py_counts() {
+    let model = models().next().unwrap();
+    let gflop = |height, width, steps| model.flops(Shape { channels: 4, height, width }, steps) as f64 / 1e9;
+    // `python models/training/network.py` prints 6.03 for one step at 512x512.
+    assert!((gflop(64, 64, 1) - 6.03).abs() < 0.01, "{}", gflop(64, 64, 1));
+    let denoiser = gflop(64, 64, 2) - gflop(64, 64, 1);
+    assert!((gflop(64, 64, 4) - gflop(64, 64, 1) - 3.0 * denoiser).abs() < 1e-9);
+}
