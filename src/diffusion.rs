@@ -116,11 +116,7 @@ pub struct Runtime {
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     #[error("the model {model} takes latents of {expected}, not {found}")]
-    Shape {
-        model: String,
-        expected: String,
-        found: String,
-    },
+    Shape { model: String, expected: String, found: String },
     #[error("the model {model} failed: {why}")]
     Failed { model: String, why: String },
 }

@@ -117,6 +117,7 @@ impl DreamDials {
             bright: self.bright.f32(),
             scene: self.scene.iter().map(Handle::f32).collect(),
             context: Vec::new(),
+            text: None,
         }
     }
 

@@ -34,7 +34,13 @@ impl Model for Scripted {
     fn flops(&self, _: Shape, _: usize) -> u64 {
         1
     }
-    fn generate(&mut self, latent: &Latent, _: &Conditioning, _: usize, p: &mut Picture) -> Result<Timing, GenerateError> {
+    fn generate(
+        &mut self,
+        latent: &Latent,
+        _: &Conditioning,
+        _: usize,
+        p: &mut Picture,
+    ) -> Result<Timing, GenerateError> {
         let value = latent.values[0];
         self.begun.send(value).unwrap();
         if let Some(gate) = &self.gate {

@@ -72,7 +72,10 @@ impl Linear {
 pub enum Conv3 {
     /// Packed for the CPU.
     Packed(Conv3x3),
-    Plain { weight: Tensor, bias: Option<Tensor> },
+    Plain {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
 }
 
 impl Conv3 {
@@ -187,7 +190,8 @@ const SCORES: usize = 16 << 20;
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (b, heads, n, d) = q.dims4()?;
     let m = k.dim(2)?;
-    let spread = |t: &Tensor| if t.dim(0)? == b { t.contiguous() } else { t.broadcast_as((b, heads, m, d))?.contiguous() };
+    let spread =
+        |t: &Tensor| if t.dim(0)? == b { t.contiguous() } else { t.broadcast_as((b, heads, m, d))?.contiguous() };
     let (k, v) = (spread(k)?, spread(v)?);
     let q = (q * (1.0 / (d as f64).sqrt()))?.contiguous()?;
     let keys = k.transpose(2, 3)?;

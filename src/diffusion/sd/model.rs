@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
-use super::{Autoencoder, FACTOR, StableDiffusion, Text, files::Parts, unet::Unet};
+use super::{Autoencoder, FACTOR, StableDiffusion, files::Parts, unet::Unet};
 use crate::{
     diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing},
     latent::{Latent, Shape},
@@ -90,8 +90,10 @@ impl Model for StableDiffusion {
         let start = Instant::now();
         let denoised = self.latent_of(latent, with, steps)?;
         let between = Instant::now();
-        let values = self.decode(&denoised).and_then(|i| i.flatten_all()?.to_vec1::<f32>()).map_err(|e| self.failed(e))?;
-        (picture.stamp, picture.height, picture.width) = (latent.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
+        let values =
+            self.decode(&denoised).and_then(|i| i.flatten_all()?.to_vec1::<f32>()).map_err(|e| self.failed(e))?;
+        (picture.stamp, picture.height, picture.width) =
+            (latent.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
         let area = picture.height * picture.width;
         picture.rgba.resize(4 * area, 255);
         let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;

@@ -103,7 +103,9 @@ impl Schedule {
             (_, Prediction::Velocity) => ([s.a, -s.b], [s.b, s.a]),
         };
         match self.sampler {
-            Sampler::Ddim => [s.next_a * clean[0] + s.next_b * noise[0], s.next_a * clean[1] + s.next_b * noise[1], 0.0],
+            Sampler::Ddim => {
+                [s.next_a * clean[0] + s.next_b * noise[0], s.next_a * clean[1] + s.next_b * noise[1], 0.0]
+            }
             Sampler::Euler => {
                 let d = s.next_sigma - s.sigma;
                 [1.0 + d * noise[0], d * noise[1], 0.0]
@@ -113,7 +115,11 @@ impl Schedule {
                 let data = LCM_SIGMA_DATA * LCM_SIGMA_DATA;
                 let (skip, out) = (data / (t * t + data), t / (t * t + data).sqrt());
                 let denoised = [skip + out * clean[0], out * clean[1]];
-                if s.last { [denoised[0], denoised[1], 0.0] } else { [s.next_a * denoised[0], s.next_a * denoised[1], s.next_b] }
+                if s.last {
+                    [denoised[0], denoised[1], 0.0]
+                } else {
+                    [s.next_a * denoised[0], s.next_a * denoised[1], s.next_b]
+                }
             }
         }
     }

@@ -50,7 +50,8 @@ impl UnetConfig {
     /// Whether a U-Net can be built so; the error is the end of a sentence that begins with the file's name.
     pub fn check(&self) -> std::result::Result<(), String> {
         let levels = self.channels.len();
-        let fits = |(c, h): (&usize, &usize)| *c > 0 && *h > 0 && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1));
+        let fits =
+            |(c, h): (&usize, &usize)| *c > 0 && *h > 0 && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1));
         let whole = levels > 0
             && self.depth.len() == levels
             && self.heads.len() == levels
@@ -126,7 +127,13 @@ impl Unet {
         let middle = Middle::new(&at.at("mid_block"), &config, &mut slots)?;
         let mut up = Vec::new();
         for i in 0..channels.len() {
-            up.push(Level::new(&at.at(format!("up_blocks.{i}")), &config, channels.len() - 1 - i, Side::Up, &mut slots)?);
+            up.push(Level::new(
+                &at.at(format!("up_blocks.{i}")),
+                &config,
+                channels.len() - 1 - i,
+                Side::Up,
+                &mut slots,
+            )?);
         }
         Ok(Self {
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
@@ -158,8 +165,10 @@ impl Unet {
         let added = match (&self.added, &self.config.added, pooled) {
             (Some([first, second]), Some(config), Some((pooled, numbers))) => {
                 let rows = pooled.dim(0)?;
-                let angles = sinusoids(&numbers, config.time_width, pooled.device())?.reshape((1, 6 * config.time_width))?;
-                let both = Tensor::cat(&[pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
+                let angles =
+                    sinusoids(&numbers, config.time_width, pooled.device())?.reshape((1, 6 * config.time_width))?;
+                let both =
+                    Tensor::cat(&[pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
                 Some(second.forward(&silu(&first.forward(&both)?)?)?)
             }
             _ => None,
@@ -208,7 +217,9 @@ impl Unet {
             let to = c.channels[level];
             let from = c.channels[level.saturating_sub(1)];
             let below = c.channels[(level + 1).min(levels - 1)];
-            let resnet = |from: usize| conv(from, to, area) + conv(to, to, area) + if from == to { 0 } else { (from * to) as u64 * area };
+            let resnet = |from: usize| {
+                conv(from, to, area) + conv(to, to, area) + if from == to { 0 } else { (from * to) as u64 * area }
+            };
             for layer in 0..c.layers {
                 macs += resnet(if layer == 0 { from } else { to });
             }

@@ -33,7 +33,11 @@ pub struct VaeConfig {
 impl VaeConfig {
     pub fn check(&self) -> std::result::Result<(), String> {
         let fits = |c: &usize| *c > 0 && self.groups > 0 && c.is_multiple_of(self.groups);
-        if self.channels.iter().all(fits) && self.channels.len() == 4 && (1..=16).contains(&self.layers) && self.scaling > 0.0 {
+        if self.channels.iter().all(fits)
+            && self.channels.len() == 4
+            && (1..=16).contains(&self.layers)
+            && self.scaling > 0.0
+        {
             return Ok(());
         }
         Err(format!("has a decoder that cannot be built (levels of {:?}, {} groups)", self.channels, self.groups))
@@ -76,7 +80,8 @@ impl Middle {
         let x = self.resnets[0].forward(x, None)?;
         let (b, c, h, w) = x.dims4()?;
         let tokens = self.norm.forward(&x)?.reshape((b, c, h * w))?.transpose(1, 2)?.contiguous()?;
-        let [q, k, v] = [&self.queries, &self.keys, &self.values].map(|l| l.forward(&tokens).and_then(|t| t.unsqueeze(1)));
+        let [q, k, v] =
+            [&self.queries, &self.keys, &self.values].map(|l| l.forward(&tokens).and_then(|t| t.unsqueeze(1)));
         let y = self.out.forward(&attention(&q?, &k?, &v?, None)?.squeeze(1)?)?;
         let x = (y.transpose(1, 2)?.reshape((b, c, h, w))? + x)?;
         self.resnets[1].forward(&x, None)
@@ -105,7 +110,14 @@ impl Decoder {
             let from = channels[(last + 1 - i).min(last)];
             let mut resnets = Vec::new();
             for j in 0..=*layers {
-                resnets.push(Resnet::new(&at.at(format!("resnets.{j}")), if j == 0 { from } else { to }, to, *groups, EPSILON, None)?);
+                resnets.push(Resnet::new(
+                    &at.at(format!("resnets.{j}")),
+                    if j == 0 { from } else { to },
+                    to,
+                    *groups,
+                    EPSILON,
+                    None,
+                )?);
             }
             let up = (i < last).then(|| Conv3::new(&at.at("upsamplers.0.conv"), to, to)).transpose()?;
             levels.push((resnets, up));
@@ -182,7 +194,14 @@ impl Encoder {
             let (to, from) = (channels[i], channels[i.saturating_sub(1)]);
             let mut resnets = Vec::new();
             for j in 0..*layers {
-                resnets.push(Resnet::new(&at.at(format!("resnets.{j}")), if j == 0 { from } else { to }, to, *groups, EPSILON, None)?);
+                resnets.push(Resnet::new(
+                    &at.at(format!("resnets.{j}")),
+                    if j == 0 { from } else { to },
+                    to,
+                    *groups,
+                    EPSILON,
+                    None,
+                )?);
             }
             let down = (i < last).then(|| Down::new(&at.at("downsamplers.0.conv"), to, to, true, false)).transpose()?;
             levels.push((resnets, down));

@@ -100,14 +100,18 @@ const UNKNOWN: [&str; 6] = [
 /// A U-Net as its configuration says; the error is the end of a sentence that begins with the file's name.
 pub fn unet(json: &Json) -> Result<UnetConfig, String> {
     let lacks = |what: &str| format!("has no {what} in its configuration of the U-Net");
-    let channels = json.sizes("block_out_channels").filter(|c| !c.is_empty()).ok_or_else(|| lacks("block_out_channels"))?;
+    let channels =
+        json.sizes("block_out_channels").filter(|c| !c.is_empty()).ok_or_else(|| lacks("block_out_channels"))?;
     let levels = channels.len();
     if let Some(key) = UNKNOWN.iter().find(|key| json.value(key).is_some()) {
         return Err(format!("is a U-Net with {key}, which is no Stable Diffusion 1, 2 or XL"));
     }
     let added_type = json.text("addition_embed_type");
     if added_type.is_some_and(|t| t != "text_time") {
-        return Err(format!("adds {} to its timesteps, which is no Stable Diffusion 1, 2 or XL", added_type.unwrap_or("")));
+        return Err(format!(
+            "adds {} to its timesteps, which is no Stable Diffusion 1, 2 or XL",
+            added_type.unwrap_or("")
+        ));
     }
     let attends = json.texts("down_block_types").ok_or_else(|| lacks("down_block_types"))?;
     if attends.len() != levels || attends.iter().any(|t| !matches!(*t, "CrossAttnDownBlock2D" | "DownBlock2D")) {

@@ -6,10 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Configs, Json, Mapped, Parts, Refusal, companions, foreign, ldm, name_of, taesd_files,
-    tensors::Tensors,
-};
+use super::{Configs, Json, Mapped, Parts, Refusal, companions, foreign, ldm, name_of, taesd_files, tensors::Tensors};
 use crate::diffusion::sd::{config::Family, schedule::ScheduleConfig, text::END};
 
 pub fn open(path: &Path) -> Result<Parts, Refusal> {
@@ -113,7 +110,9 @@ fn foreign_class(class: &str) -> Option<String> {
         _ if class.starts_with("StableCascade") || class.starts_with("Wuerstchen") => "a Stable Cascade model",
         _ if class.starts_with("PixArt") => "a PixArt model",
         "StableDiffusionXLImg2ImgPipeline" => "the refiner of SDXL, which only finishes pictures",
-        "StableDiffusionInpaintPipeline" | "StableDiffusionXLInpaintPipeline" => "an inpainting model (its U-Net takes a mask)",
+        "StableDiffusionInpaintPipeline" | "StableDiffusionXLInpaintPipeline" => {
+            "an inpainting model (its U-Net takes a mask)"
+        }
         "" => return None,
         _ if class.starts_with("StableDiffusion") || class.starts_with("LatentConsistency") => return None,
         other => return Some(format!("is a model of the kind {other}; Stable Diffusion 1.x, 2.x and XL are played")),
@@ -148,7 +147,9 @@ pub fn weights(part: &Path) -> Result<Vec<Arc<Mapped>>, Refusal> {
     }
     let pickled = names.iter().any(|n| n.ends_with(".bin") || n.ends_with(".ckpt") || n.ends_with(".pt"));
     let why = match (files.len(), pickled) {
-        (0, true) => "holds its weights as a pickle, which is never executed here; download the .safetensors files of it",
+        (0, true) => {
+            "holds its weights as a pickle, which is never executed here; download the .safetensors files of it"
+        }
         (0, false) => "holds no .safetensors file; download the folder again",
         _ => "holds several .safetensors files of unknown names; keep the one to be played",
     };
@@ -162,8 +163,11 @@ fn shards(part: &Path, index: &Path) -> Result<Vec<Arc<Mapped>>, Refusal> {
     let path = |file: &&str| -> Result<PathBuf, Refusal> {
         // A name is a file of this folder and nothing else.
         let plain = Path::new(file).file_name().is_some_and(|n| n == *file);
-        if plain { Ok(part.join(file)) } else { Err(Refusal::new(index, format!("names the file {file:?} outside its folder"))) }
+        if plain {
+            Ok(part.join(file))
+        } else {
+            Err(Refusal::new(index, format!("names the file {file:?} outside its folder")))
+        }
     };
     files.iter().map(|f| Mapped::open(&path(f)?).map(Arc::new)).collect()
 }
-

@@ -34,24 +34,47 @@ pub fn is_diffusion(file: &Mapped) -> bool {
 
 /// What other models are told by: parts of the names of their tensors.
 const KNOWN: [(&[&str], &str); 14] = [
-    (&["lora_unet_", "lora_te", ".lora_A.", ".lora_B.", ".lora_down.", ".lora_up.", ".hada_w1_a", ".lokr_w1"], 
-     "is a LoRA, not a model; give the checkpoint it was made for with --model and this file with --lora"),
+    (
+        &["lora_unet_", "lora_te", ".lora_A.", ".lora_B.", ".lora_down.", ".lora_up.", ".hada_w1_a", ".lokr_w1"],
+        "is a LoRA, not a model; give the checkpoint it was made for with --model and this file with --lora",
+    ),
     (&["double_blocks.", "single_transformer_blocks."], "is a Flux model; Stable Diffusion 1.x, 2.x and XL are played"),
-    (&["joint_blocks.", "transformer_blocks.0.attn.add_k_proj."], "is a Stable Diffusion 3 model; 1.x, 2.x and XL are played"),
-    (&["control_model.", "controlnet_cond_embedding.", "input_hint_block."], "is a ControlNet, not a model; it cannot be played"),
-    (&["emb_params", "string_to_param", "clip_l", "clip_g"],
-     "is a textual inversion embedding, not a model; give it beside a checkpoint"),
+    (
+        &["joint_blocks.", "transformer_blocks.0.attn.add_k_proj."],
+        "is a Stable Diffusion 3 model; 1.x, 2.x and XL are played",
+    ),
+    (
+        &["control_model.", "controlnet_cond_embedding.", "input_hint_block."],
+        "is a ControlNet, not a model; it cannot be played",
+    ),
+    (
+        &["emb_params", "string_to_param", "clip_l", "clip_g"],
+        "is a textual inversion embedding, not a model; give it beside a checkpoint",
+    ),
     (&["image_proj.", "ip_adapter."], "is an IP-Adapter, not a model; it cannot be played"),
     (&["motion_modules."], "is a motion module of AnimateDiff, not a model; it cannot be played"),
-    (&["down_blocks.0.t_embedder", "clip_txt_pooled_mapper.", "clf.1."], "is a Stable Cascade model; Stable Diffusion 1.x, 2.x and XL are played"),
+    (
+        &["down_blocks.0.t_embedder", "clip_txt_pooled_mapper.", "clf.1."],
+        "is a Stable Cascade model; Stable Diffusion 1.x, 2.x and XL are played",
+    ),
     (&["adaln_single.", "caption_projection."], "is a PixArt model; Stable Diffusion 1.x, 2.x and XL are played"),
-    (&["conditioner.embedders.0.model.transformer."],
-     "is the refiner of SDXL, which only finishes pictures; use the SDXL base model"),
+    (
+        &["conditioner.embedders.0.model.transformer."],
+        "is the refiner of SDXL, which only finishes pictures; use the SDXL base model",
+    ),
     (&["encoder.embed_tokens.", "shared.weight"], "is a T5 text model, not a picture model"),
-    (&["text_model.encoder.layers."], "is a CLIP text model alone; give the whole checkpoint, or the folder it lies in"),
-    (&["decoder.mid.block_1.", "decoder.mid_block.resnets."],
-     "is a decoder (VAE) alone; give the whole checkpoint, or the folder it lies in"),
-    (&["decoder.layers.", "1.conv.0.weight"], "is a TAESD decoder alone; give the checkpoint with --model and --decoder taesd"),
+    (
+        &["text_model.encoder.layers."],
+        "is a CLIP text model alone; give the whole checkpoint, or the folder it lies in",
+    ),
+    (
+        &["decoder.mid.block_1.", "decoder.mid_block.resnets."],
+        "is a decoder (VAE) alone; give the whole checkpoint, or the folder it lies in",
+    ),
+    (
+        &["decoder.layers.", "1.conv.0.weight"],
+        "is a TAESD decoder alone; give the checkpoint with --model and --decoder taesd",
+    ),
 ];
 
 /// What a file that is not one of our checkpoints is, told by its names and shapes.
@@ -76,11 +99,17 @@ pub fn by_names(file: &Mapped) -> Option<String> {
 pub fn by_inputs(inputs: usize) -> Option<String> {
     let what = match inputs {
         4 => return None,
-        9 => "is an inpainting model (its U-Net takes a mask, 9 channels in place of 4); use the plain model of the same name",
+        9 => {
+            "is an inpainting model (its U-Net takes a mask, 9 channels in place of 4); use the plain model of the same name"
+        }
         8 => "is an editing model (its U-Net takes a second picture, 8 channels in place of 4); use a plain model",
         5 => "is a depth model (its U-Net takes a depth map, 5 channels in place of 4); use a plain model",
         7 => "is an upscaler (its U-Net takes a small picture, 7 channels in place of 4); use a plain model",
-        n => return Some(format!("has a U-Net with {n} input channels in place of 4; use a plain Stable Diffusion 1.x, 2.x or XL")),
+        n => {
+            return Some(format!(
+                "has a U-Net with {n} input channels in place of 4; use a plain Stable Diffusion 1.x, 2.x or XL"
+            ));
+        }
     };
     Some(what.to_owned())
 }

@@ -29,7 +29,8 @@ pub fn unet(t: &Tensors, family: Family) -> Result<UnetConfig, String> {
     if levels == 0 || base == 0 {
         return Err("lacks the first layers of its U-Net; download it again".to_owned());
     }
-    let channels: Vec<usize> = (0..levels).map(|i| t.size(&format!("down_blocks.{i}.resnets.0.conv1.weight"), 0)).collect();
+    let channels: Vec<usize> =
+        (0..levels).map(|i| t.size(&format!("down_blocks.{i}.resnets.0.conv1.weight"), 0)).collect();
     let depth_of = |at: &str| count(t, |k| format!("{at}.transformer_blocks.{k}.norm1.weight"));
     let depth: Vec<usize> = (0..levels).map(|i| depth_of(&format!("down_blocks.{i}.attentions.0"))).collect();
     let cross = t.size("mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight", 1);
@@ -39,10 +40,9 @@ pub fn unet(t: &Tensors, family: Family) -> Result<UnetConfig, String> {
         (_, true) => channels.iter().map(|c| c / 64).collect(),
         (_, false) => channels.iter().map(|c| (2 * c / base).max(1)).collect(),
     };
-    let added = t.has("add_embedding.linear_1.weight").then(|| Added {
-        time_width: 0,
-        inputs: t.size("add_embedding.linear_1.weight", 1),
-    });
+    let added = t
+        .has("add_embedding.linear_1.weight")
+        .then(|| Added { time_width: 0, inputs: t.size("add_embedding.linear_1.weight", 1) });
     let config = UnetConfig {
         inputs: t.size("conv_in.weight", 1),
         outputs: t.size("conv_out.weight", 0),

@@ -15,7 +15,9 @@ impl Numbering {
     pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Option<Self> {
         let (mut last, mut first_down) = (None, None);
         for name in names {
-            let Some((number, rest)) = name.strip_prefix("input_blocks.").and_then(|n| n.split_once('.')) else { continue };
+            let Some((number, rest)) = name.strip_prefix("input_blocks.").and_then(|n| n.split_once('.')) else {
+                continue;
+            };
             let number: usize = number.parse().ok()?;
             last = last.max(Some(number));
             if rest.starts_with("0.op.") {
@@ -213,7 +215,12 @@ mod tests {
 
     #[test]
     fn the_numbering_is_read_from_the_names() {
-        let names = ["input_blocks.0.0.weight", "input_blocks.3.0.op.weight", "input_blocks.6.0.op.weight", "input_blocks.11.0.x"];
+        let names = [
+            "input_blocks.0.0.weight",
+            "input_blocks.3.0.op.weight",
+            "input_blocks.6.0.op.weight",
+            "input_blocks.11.0.x",
+        ];
         assert_eq!(Numbering::of(names.into_iter()), Some(Numbering { layers: 2, levels: 4 }));
         assert_eq!(Numbering::of(["out.0.weight"].into_iter()), None);
     }
@@ -223,7 +230,10 @@ mod tests {
         let n = Numbering { layers: 2, levels: 4 };
         for (old, new) in [
             ("input_blocks.4.0.skip_connection.weight", "down_blocks.1.resnets.0.conv_shortcut.weight"),
-            ("input_blocks.8.1.transformer_blocks.0.attn2.to_k.weight", "down_blocks.2.attentions.1.transformer_blocks.0.attn2.to_k.weight"),
+            (
+                "input_blocks.8.1.transformer_blocks.0.attn2.to_k.weight",
+                "down_blocks.2.attentions.1.transformer_blocks.0.attn2.to_k.weight",
+            ),
             ("input_blocks.9.0.op.bias", "down_blocks.2.downsamplers.0.conv.bias"),
             ("output_blocks.2.1.conv.weight", "up_blocks.0.upsamplers.0.conv.weight"),
             ("output_blocks.5.2.conv.weight", "up_blocks.1.upsamplers.0.conv.weight"),
@@ -234,10 +244,16 @@ mod tests {
             let (layer, _) = new.rsplit_once('.').unwrap();
             let back = unet_layer_back(layer, n).unwrap();
             // Which part of its block an upsampler is depends on the level.
-            assert_eq!(back.replace(".2.conv", ".1.conv"), old.rsplit_once('.').unwrap().0.replace(".2.conv", ".1.conv"));
+            assert_eq!(
+                back.replace(".2.conv", ".1.conv"),
+                old.rsplit_once('.').unwrap().0.replace(".2.conv", ".1.conv")
+            );
         }
         assert_eq!(unet("input_blocks.1.3.weight", n), None);
-        assert_eq!(vae("decoder.up.3.block.0.nin_shortcut.weight", 4), "decoder.up_blocks.0.resnets.0.conv_shortcut.weight");
+        assert_eq!(
+            vae("decoder.up.3.block.0.nin_shortcut.weight", 4),
+            "decoder.up_blocks.0.resnets.0.conv_shortcut.weight"
+        );
         assert_eq!(vae("encoder.mid.attn_1.proj_out.bias", 4), "encoder.mid_block.attentions.0.to_out.0.bias");
         assert_eq!(vae("decoder.norm_out.bias", 4), "decoder.conv_norm_out.bias");
     }

@@ -63,8 +63,13 @@ impl Lora {
         let file = Arc::new(Mapped::open(path)?);
         let mut layers: BTreeMap<String, Layer> = BTreeMap::new();
         for name in file.names() {
-            let Some((layer, kind)) = ENDINGS.iter().find_map(|(end, kind)| Some((name.strip_suffix(end)?, *kind))) else {
-                if let Some((layer, _)) = name.split_once(".hada_").or_else(|| name.split_once(".lokr_")).or_else(|| name.split_once(".dora_")) {
+            let Some((layer, kind)) = ENDINGS.iter().find_map(|(end, kind)| Some((name.strip_suffix(end)?, *kind)))
+            else {
+                if let Some((layer, _)) = name
+                    .split_once(".hada_")
+                    .or_else(|| name.split_once(".lokr_"))
+                    .or_else(|| name.split_once(".dora_"))
+                {
                     layers.entry(layer.to_owned()).or_default().other = true;
                 }
                 continue;
@@ -79,7 +84,10 @@ impl Lora {
         }
         layers.retain(|_, l| l.up.is_some() || l.down.is_some() || l.other);
         if layers.is_empty() {
-            return Err(Refusal::new(path, "is not a LoRA (none of its tensors is named lora_up, lora_down, lora_A or lora_B)"));
+            return Err(Refusal::new(
+                path,
+                "is not a LoRA (none of its tensors is named lora_up, lora_down, lora_A or lora_B)",
+            ));
         }
         Ok(Self { file, layers })
     }
@@ -92,7 +100,8 @@ impl Lora {
         let path = &self.file.path;
         for (name, layer) in &self.layers {
             let place = known.get(&flat(name));
-            let (Some((part, weight)), Some(up), Some(down), false) = (place, &layer.up, &layer.down, layer.other) else {
+            let (Some((part, weight)), Some(up), Some(down), false) = (place, &layer.up, &layer.down, layer.other)
+            else {
                 left_out.push(name.clone());
                 continue;
             };
@@ -117,8 +126,13 @@ impl Lora {
             ));
         }
         if !left_out.is_empty() {
-            tracing::warn!("{} of {} layers of the LoRA {} fit nothing and are left out: {}", left_out.len(), self.layers.len(),
-                name_of(path), left_out.iter().take(4).cloned().collect::<Vec<_>>().join(", "));
+            tracing::warn!(
+                "{} of {} layers of the LoRA {} fit nothing and are left out: {}",
+                left_out.len(),
+                self.layers.len(),
+                name_of(path),
+                left_out.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
+            );
         }
         Ok(left_out)
     }
@@ -148,8 +162,10 @@ fn known_layers(parts: &Parts) -> HashMap<String, (usize, String)> {
             }
         }
     }
-    let texts = [(1, Some(&parts.text.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
-        (2, parts.text_2.as_ref().map(|t| &t.0), &["lora_te2.", "text_encoder_2."][..])];
+    let texts = [
+        (1, Some(&parts.text.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
+        (2, parts.text_2.as_ref().map(|t| &t.0), &["lora_te2.", "text_encoder_2."][..]),
+    ];
     for (part, tensors, prefixes) in texts {
         for (layer, weight) in tensors.into_iter().flat_map(layers_of) {
             for prefix in prefixes {
@@ -181,14 +197,19 @@ impl Product {
 
     /// Whether the product has as many numbers as the layer.
     fn check(&self, shape: &[usize], layer: &str) -> Result<(), String> {
-        let (up, down) = (self.file.shape(&self.up).unwrap_or_default(), self.file.shape(&self.down).unwrap_or_default());
+        let (up, down) =
+            (self.file.shape(&self.up).unwrap_or_default(), self.file.shape(&self.down).unwrap_or_default());
         let fits = up.len() >= 2
             && down.len() >= 2
             && up[1] == down[0]
             && up[2..].iter().all(|n| *n == 1)
             && shape.first() == up.first()
-            && shape.iter().skip(1).product::<usize>() == down[1..].iter().product();
-        if fits { Ok(()) } else { Err(format!("does not fit the model: its layer {layer} is {up:?} times {down:?}, the model's {shape:?}")) }
+            && shape.iter().skip(1).product::<usize>() == down[1..].iter().product::<usize>();
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("does not fit the model: its layer {layer} is {up:?} times {down:?}, the model's {shape:?}"))
+        }
     }
 }
 

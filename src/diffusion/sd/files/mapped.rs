@@ -138,7 +138,10 @@ mod tests {
                 _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
             };
             let (expected, found) = (if half >> 15 == 1 { -size } else { size }, f64::from(f32_from_f16(half)));
-            assert!(found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()), "{half:#06x}: {found}");
+            assert!(
+                found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()),
+                "{half:#06x}: {found}"
+            );
         }
     }
 }

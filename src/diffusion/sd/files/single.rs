@@ -34,7 +34,9 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
     } else if has(CLIP) {
         Family::Sd1
     } else if has(UNET) {
-        return Err(refuse("has a U-Net but no text model; use the full checkpoint (several GB), or the diffusers folder".to_owned()));
+        return Err(refuse(
+            "has a U-Net but no text model; use the full checkpoint (several GB), or the diffusers folder".to_owned(),
+        ));
     } else {
         let first = file.names().take(3).collect::<Vec<_>>().join(", ");
         return Err(refuse(format!("is no Stable Diffusion 1.x, 2.x or XL checkpoint (its tensors are {first}, …)")));
@@ -89,7 +91,10 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
     };
     let taesd = taesd_files::beside(path, family)?;
     if vae.is_none() && taesd.is_none() {
-        return Err(refuse("has no decoder (first_stage_model); use the full checkpoint, or put taesd_decoder.safetensors beside it".to_owned()));
+        return Err(refuse(
+            "has no decoder (first_stage_model); use the full checkpoint, or put taesd_decoder.safetensors beside it"
+                .to_owned(),
+        ));
     }
     let schedule = match &configs.scheduler {
         Some(json) => ScheduleConfig::of(Some(json), family).map_err(refuse)?,

@@ -8,15 +8,18 @@ use crate::diffusion::sd::config::Family;
 /// Beside the checkpoint: `taesd/` (diffusers), or `taesd_decoder.safetensors` and `taesd_encoder.safetensors`.
 pub fn beside(path: &Path, family: Family) -> Result<Option<Tensors>, Refusal> {
     let names: &[&str] = if family == Family::Sdxl { &["taesdxl", "taesd"] } else { &["taesd"] };
-    let around = if path.is_dir() { vec![path, path.parent().unwrap_or(path)] } else { path.parent().into_iter().collect() };
+    let around =
+        if path.is_dir() { vec![path, path.parent().unwrap_or(path)] } else { path.parent().into_iter().collect() };
     for folder in around {
         for name in names {
             let sub = folder.join(name);
             if sub.join("config.json").is_file() {
                 return Ok(Some(named(&folder::weights(&sub)?)));
             }
-            let pair = [format!("{name}_decoder.safetensors"), format!("{name}_encoder.safetensors")].map(|f| folder.join(f));
-            let files: Result<Vec<_>, _> = pair.iter().filter(|f| f.is_file()).map(|f| Mapped::open(f).map(Arc::new)).collect();
+            let pair =
+                [format!("{name}_decoder.safetensors"), format!("{name}_encoder.safetensors")].map(|f| folder.join(f));
+            let files: Result<Vec<_>, _> =
+                pair.iter().filter(|f| f.is_file()).map(|f| Mapped::open(f).map(Arc::new)).collect();
             let files = files?;
             if !files.is_empty() {
                 return Ok(Some(named(&files)));

@@ -80,25 +80,28 @@ impl CustomOp1 for Norm {
         let (batch, channels) = (dims[0], dims[1]);
         let area: usize = dims[2..].iter().product();
         let (of_group, groups) = (channels / self.groups * area, self.groups);
-        let sums: Vec<(f64, f64)> = x.par_chunks(of_group).map(|values| {
-            let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
-            // Eight sums at once, of float32 within a few hundred numbers and of float64 over these.
-            for part in values.chunks(512) {
-                let (mut s, mut q) = ([0.0_f32; 8], [0.0_f32; 8]);
-                let (eights, rest) = part.as_chunks::<8>();
-                for eight in eights {
-                    for i in 0..8 {
-                        s[i] += eight[i];
-                        q[i] += eight[i] * eight[i];
+        let sums: Vec<(f64, f64)> = x
+            .par_chunks(of_group)
+            .map(|values| {
+                let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+                // Eight sums at once, of float32 within a few hundred numbers and of float64 over these.
+                for part in values.chunks(512) {
+                    let (mut s, mut q) = ([0.0_f32; 8], [0.0_f32; 8]);
+                    let (eights, rest) = part.as_chunks::<8>();
+                    for eight in eights {
+                        for i in 0..8 {
+                            s[i] += eight[i];
+                            q[i] += eight[i] * eight[i];
+                        }
                     }
+                    sum += s.iter().chain(rest).map(|v| f64::from(*v)).sum::<f64>();
+                    squares += q.iter().map(|v| f64::from(*v)).sum::<f64>();
+                    squares += rest.iter().map(|v| f64::from(v * v)).sum::<f64>();
                 }
-                sum += s.iter().chain(rest).map(|v| f64::from(*v)).sum::<f64>();
-                squares += q.iter().map(|v| f64::from(*v)).sum::<f64>();
-                squares += rest.iter().map(|v| f64::from(v * v)).sum::<f64>();
-            }
-            let mean = sum / of_group as f64;
-            (mean, 1.0 / (squares / of_group as f64 - mean * mean + f64::from(self.epsilon)).sqrt())
-        }).collect();
+                let mean = sum / of_group as f64;
+                (mean, 1.0 / (squares / of_group as f64 - mean * mean + f64::from(self.epsilon)).sqrt())
+            })
+            .collect();
         let mut out = vec![0.0; batch * channels * area];
         out.par_chunks_mut(area).zip(x.par_chunks(area)).enumerate().for_each(|(i, (out, x))| {
             let (row, channel) = (i / channels, i % channels);
@@ -116,7 +119,14 @@ impl CustomOp1 for Norm {
 }
 
 /// `(b, channels, …)`, each group of channels to mean 0 and variance 1, then weight and bias by channel.
-pub fn group_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize, epsilon: f32, silu_after: bool) -> Result<Tensor> {
+pub fn group_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    groups: usize,
+    epsilon: f32,
+    silu_after: bool,
+) -> Result<Tensor> {
     if on_cpu(x) {
         let norm = Norm { weight: weight.to_vec1()?, bias: bias.to_vec1()?, groups, epsilon, silu: silu_after };
         return x.contiguous()?.apply_op1_no_bwd(&norm);
@@ -125,7 +135,8 @@ pub fn group_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize, eps
     let wide = x.to_dtype(DType::F32)?.reshape((b, groups, c / groups * h * w))?;
     let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    let y = centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)?.reshape((b, c, h, w))?.to_dtype(x.dtype())?;
+    let y =
+        centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)?.reshape((b, c, h, w))?.to_dtype(x.dtype())?;
     let y = y.broadcast_mul(&weight.reshape((1, c, 1, 1))?)?.broadcast_add(&bias.reshape((1, c, 1, 1))?)?;
     if silu_after { y.silu() } else { Ok(y) }
 }
@@ -237,7 +248,8 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
     if !on_cpu(x) {
         return x.silu();
     }
-    let each = Each { name: "silu", gate: false, function: |o, x| o.iter_mut().zip(x).for_each(|(o, x)| *o = silu_of(*x)) };
+    let each =
+        Each { name: "silu", gate: false, function: |o, x| o.iter_mut().zip(x).for_each(|(o, x)| *o = silu_of(*x)) };
     x.contiguous()?.apply_op1_no_bwd(&each)
 }
 
@@ -246,7 +258,8 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     if !on_cpu(x) {
         return x.gelu_erf();
     }
-    let each = Each { name: "gelu", gate: false, function: |o, x| o.iter_mut().zip(x).for_each(|(o, x)| *o = gelu_of(*x)) };
+    let each =
+        Each { name: "gelu", gate: false, function: |o, x| o.iter_mut().zip(x).for_each(|(o, x)| *o = gelu_of(*x)) };
     x.contiguous()?.apply_op1_no_bwd(&each)
 }
 
@@ -296,7 +309,8 @@ mod tests {
         let x = Tensor::from_iter((0..2 * 6 * 5).map(|i| ((i * 37 % 61) as f32).sin() * 3.0 + 1.0), &device).unwrap();
         let x = x.reshape((2, 6, 5, 1)).unwrap();
         let weight = Tensor::from_iter((0..6).map(|i| i as f32 - 2.0), &device).unwrap();
-        let y = group_norm(&x, &weight, &weight, 3, 1e-5, true).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let y =
+            group_norm(&x, &weight, &weight, 3, 1e-5, true).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let v = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for (i, y) in y.iter().enumerate() {
             let group = &v[i / 10 * 10..i / 10 * 10 + 10];

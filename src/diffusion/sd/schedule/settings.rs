@@ -85,17 +85,23 @@ impl ScheduleConfig {
 
     /// From a folder's scheduler; the error is the end of a sentence that begins with the folder's name.
     pub fn of(json: Option<&Json>, family: Family) -> Result<Self, String> {
-        let Some(json) = json else { return Ok(Self::usual(if family == Family::Sdxl { Sampler::Euler } else { Sampler::Ddim })) };
+        let Some(json) = json else {
+            return Ok(Self::usual(if family == Family::Sdxl { Sampler::Euler } else { Sampler::Ddim }));
+        };
         let class = json.text("_class_name").unwrap_or_default();
         let sampler = match class {
             _ if class.starts_with("LCM") || class.starts_with("TCD") => Sampler::Lcm,
             _ if class.starts_with("Euler") || class.starts_with("Heun") || class.starts_with("LMS") => Sampler::Euler,
-            _ if class.starts_with("Flow") => return Err(format!("was trained with {class}, which Stable Diffusion 1, 2 and XL are not")),
+            _ if class.starts_with("Flow") => {
+                return Err(format!("was trained with {class}, which Stable Diffusion 1, 2 and XL are not"));
+            }
             _ => Sampler::Ddim,
         };
         let trained = json.size("num_train_timesteps").unwrap_or(TRAINED);
         if trained != TRAINED || json.value("trained_betas").is_some() {
-            return Err(format!("was trained with {trained} timesteps or betas of its own; {TRAINED} timesteps are known"));
+            return Err(format!(
+                "was trained with {trained} timesteps or betas of its own; {TRAINED} timesteps are known"
+            ));
         }
         let scaled = match json.text("beta_schedule") {
             Some("scaled_linear") | None => true,
@@ -178,13 +184,19 @@ impl ScheduleConfig {
     /// Squares of the picture's share at each timestep: the product of 1 - beta.
     pub(super) fn squares(&self) -> Vec<f64> {
         let last = (TRAINED - 1) as f64;
-        let (start, end) = if self.scaled { (self.beta_start.sqrt(), self.beta_end.sqrt()) } else { (self.beta_start, self.beta_end) };
+        let (start, end) =
+            if self.scaled { (self.beta_start.sqrt(), self.beta_end.sqrt()) } else { (self.beta_start, self.beta_end) };
         let beta = |i: usize| {
             let even = start + (end - start) * i as f64 / last;
             if self.scaled { even * even } else { even }
         };
         let mut product = 1.0;
-        let mut squares: Vec<f64> = (0..TRAINED).map(|i| { product *= 1.0 - beta(i); product }).collect();
+        let mut squares: Vec<f64> = (0..TRAINED)
+            .map(|i| {
+                product *= 1.0 - beta(i);
+                product
+            })
+            .collect();
         if self.zero_snr {
             // Lin et al. 2023, algorithm 1: shifted so that the last is 0, scaled so that the first stays.
             let (first, last) = (squares[0].sqrt(), squares[TRAINED - 1].sqrt());
@@ -205,7 +217,9 @@ impl ScheduleConfig {
         let whole = |t: f64| if sampler == Sampler::Ddim { t.round_ties_even() } else { t };
         match self.spacing(sampler) {
             Spacing::Leading => (0..n).rev().map(|i| (i * (TRAINED / n)) as f64 + offset).collect(),
-            Spacing::Trailing => (0..n).map(|i| (trained - i as f64 * trained / n as f64).round_ties_even() - 1.0).collect(),
+            Spacing::Trailing => {
+                (0..n).map(|i| (trained - i as f64 * trained / n as f64).round_ties_even() - 1.0).collect()
+            }
             Spacing::Linspace if n == 1 => vec![0.0],
             Spacing::Linspace => (0..n).rev().map(|i| whole(i as f64 * (trained - 1.0) / (n - 1) as f64)).collect(),
         }

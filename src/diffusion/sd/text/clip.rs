@@ -28,7 +28,11 @@ pub struct ClipConfig {
 
 impl ClipConfig {
     pub fn check(&self) -> std::result::Result<(), String> {
-        let fits = self.width > 0 && self.heads > 0 && self.width.is_multiple_of(self.heads) && self.layers > 0 && self.inner > 0;
+        let fits = self.width > 0
+            && self.heads > 0
+            && self.width.is_multiple_of(self.heads)
+            && self.layers > 0
+            && self.inner > 0;
         if fits && self.words > END as usize {
             return Ok(());
         }

@@ -136,7 +136,9 @@ fn byte_places() -> &'static [u32; 256] {
 fn cleaned(text: &str) -> String {
     let mut text = text.replace(['\u{2018}', '\u{2019}', '\u{201b}'], "'").replace(['\u{201c}', '\u{201d}'], "\"");
     for _ in 0..2 {
-        for (entity, meant) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")] {
+        for (entity, meant) in
+            [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+        {
             if text.contains('&') {
                 text = text.replace(entity, meant);
             }
@@ -166,7 +168,8 @@ mod tests {
 
     #[test]
     fn any_text_is_encoded() {
-        for text in ["", "   ", "\u{0}\u{1}", "🦀🌊", "ÄÖÜß ١٢٣ Ⅷ", "&amp;amp;", "'''s", &"a".repeat(5000)] {
+        for text in ["", "   ", "\u{0}\u{1}", "🦀🌊", "ÄÖÜß ١٢٣ Ⅷ", "&amp;amp;", "'''s", &"a".repeat(5000)]
+        {
             assert!(Words::get().encode(text).iter().all(|n| *n < 49_408), "{text:?}");
         }
     }

@@ -17,8 +17,16 @@ pub struct Resnet {
 
 impl Resnet {
     /// `time_width` of none is the decoder's, which knows no timestep.
-    pub fn new(at: &At, inputs: usize, outputs: usize, groups: usize, epsilon: f32, time_width: Option<usize>) -> Result<Self> {
-        let shortcut = (inputs != outputs).then(|| Pointwise::new(&at.at("conv_shortcut"), inputs, outputs)).transpose()?;
+    pub fn new(
+        at: &At,
+        inputs: usize,
+        outputs: usize,
+        groups: usize,
+        epsilon: f32,
+        time_width: Option<usize>,
+    ) -> Result<Self> {
+        let shortcut =
+            (inputs != outputs).then(|| Pointwise::new(&at.at("conv_shortcut"), inputs, outputs)).transpose()?;
         Ok(Self {
             norm_1: GroupNorm::new(&at.at("norm1"), inputs, groups, epsilon),
             conv_1: Conv3::new(&at.at("conv1"), inputs, outputs)?,
@@ -79,7 +87,14 @@ impl Level {
                 // What was kept on the way down comes back in reverse: the last one is from the level above.
                 Side::Up => (if i == 0 { below } else { to }) + if i == count - 1 { above } else { to },
             };
-            resnets.push(Resnet::new(&at.at(format!("resnets.{i}")), inputs, to, *groups, 1e-5, Some(config.time_width()))?);
+            resnets.push(Resnet::new(
+                &at.at(format!("resnets.{i}")),
+                inputs,
+                to,
+                *groups,
+                1e-5,
+                Some(config.time_width()),
+            )?);
         }
         let depth = config.depth[level];
         let attentions = (0..if depth == 0 { 0 } else { count }).map(|i| {
@@ -138,7 +153,9 @@ impl Middle {
     pub fn new(at: &At, config: &UnetConfig, slots: &mut usize) -> Result<Self> {
         let last = config.channels.len() - 1;
         let c = config.channels[last];
-        let resnet = |i: usize| Resnet::new(&at.at(format!("resnets.{i}")), c, c, config.groups, 1e-5, Some(config.time_width()));
+        let resnet = |i: usize| {
+            Resnet::new(&at.at(format!("resnets.{i}")), c, c, config.groups, 1e-5, Some(config.time_width()))
+        };
         let (heads, depth) = (config.heads[last], config.mid_depth);
         Ok(Self {
             resnets: [resnet(0)?, resnet(1)?],

@@ -15,8 +15,17 @@ pub struct Transformer {
 
 impl Transformer {
     /// `slots` counts the cross-attentions of the U-Net, each of which finds its keys at its number.
-    pub fn new(at: &At, channels: usize, heads: usize, depth: usize, cross: usize, groups: usize, slots: &mut usize) -> Self {
-        let blocks = (0..depth).map(|i| Block::new(&at.at(format!("transformer_blocks.{i}")), channels, heads, cross, slots));
+    pub fn new(
+        at: &At,
+        channels: usize,
+        heads: usize,
+        depth: usize,
+        cross: usize,
+        groups: usize,
+        slots: &mut usize,
+    ) -> Self {
+        let blocks =
+            (0..depth).map(|i| Block::new(&at.at(format!("transformer_blocks.{i}")), channels, heads, cross, slots));
         Self {
             norm: GroupNorm::new(&at.at("norm"), channels, groups, 1e-6),
             // A matrix in SD 2 and XL, a 1x1 convolution in SD 1: the same product.
@@ -87,7 +96,8 @@ impl Block {
     fn forward(&self, x: Tensor, with: &Prepared) -> Result<Tensor> {
         let y = self.norms[0].forward(&x)?;
         let heads = |t: Tensor| split_heads(&t, self.heads);
-        let (q, k, v) = (heads(self.queries.forward(&y)?)?, heads(self.keys.forward(&y)?)?, heads(self.values.forward(&y)?)?);
+        let (q, k, v) =
+            (heads(self.queries.forward(&y)?)?, heads(self.keys.forward(&y)?)?, heads(self.values.forward(&y)?)?);
         let x = (self.out.forward(&join_heads(&attention(&q, &k, &v, None)?)?)? + x)?;
 
         let q = heads(self.queries_2.forward(&self.norms[1].forward(&x)?)?)?;

@@ -70,12 +70,17 @@ impl Tiny {
         }
         layers.push(Layer::Block(Block::new(&conv(17), width)?));
         layers.push(Layer::Conv(Conv3::new(&conv(18), width, 3)?));
-        let encoder = if tensors.has("encoder.layers.0.weight") { Some(Self::encoder(&at.at("encoder.layers"), width)?) } else { None };
+        let encoder = if tensors.has("encoder.layers.0.weight") {
+            Some(Self::encoder(&at.at("encoder.layers"), width)?)
+        } else {
+            None
+        };
         Ok(Self { decoder: layers, encoder, width })
     }
 
     fn encoder(at: &At, width: usize) -> Result<Vec<Layer>> {
-        let mut layers = vec![Layer::Conv(Conv3::new(&at.at(0), 3, width)?), Layer::Block(Block::new(&at.at(1), width)?)];
+        let mut layers =
+            vec![Layer::Conv(Conv3::new(&at.at(0), 3, width)?), Layer::Block(Block::new(&at.at(1), width)?)];
         for first in [2, 6, 10] {
             layers.push(Layer::Halve(Down::new(&at.at(first), width, width, false, true)?));
             for i in 1..4 {
@@ -101,7 +106,9 @@ impl Tiny {
     pub fn flops(&self, height: usize, width: usize) -> u64 {
         let (area, c) = ((height * width) as u64, self.width as u64);
         let convs: u64 = (0..4).map(|level| (if level == 3 { 3 } else { 9 } * area) << (2 * level)).sum::<u64>()
-            + (area << 2) + (area << 4) + (area << 6);
+            + (area << 2)
+            + (area << 4)
+            + (area << 6);
         2 * 9 * (c * c * convs + 4 * c * area + 3 * c * (area << 6))
     }
 }
