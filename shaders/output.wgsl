@@ -12,9 +12,9 @@ struct Params {
 fn fs_output(in: Corner) -> @location(0) vec4f {
     let at = vec2i(in.position.xy);
     var colour = textureLoad(image_0, at, 0).rgb * param.brightness;
-    // A third of a step of noise breaks the bands of slow gradients, and leaves a colour that is exactly one of the
+    // Half a step of noise breaks the bands of slow gradients, and leaves a colour that is exactly one of the
     // 256 what it is.
-    let dither = (random3(vec3f(vec2f(at), 3.0)) - 0.5) * (0.7 / 255.0);
+    let dither = (random3(vec3f(vec2f(at), 3.0)) - 0.5) * (0.5 / 255.0);
     colour = clamp(colour + dither * sign(colour), vec3f(0.0), vec3f(1.0));
     if param.linear > 0.5 {
         colour = linear_from_srgb(colour);

@@ -35,6 +35,7 @@ mod wgsl;
 pub use compositor::Compositor;
 pub use declaration::{Declaration, Kind, Param, ParamKind};
 pub use fit::{Fill, Fit};
+pub use gpu::Precision;
 pub use headless::Headless;
 pub use library::ShaderLibrary;
 pub use offscreen::Offscreen;

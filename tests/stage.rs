@@ -3,8 +3,8 @@
 
 mod stage_pictures;
 
-use stage_pictures::{aurora, headless, marble, plain, resized_clock};
-use wavedream::stage::{Fill, Fit, FrameClock, Kind, Look, ShaderLibrary, SignalTrace, Use};
+use stage_pictures::{aurora, headless, headless_with, marble, plain, resized_clock};
+use wavedream::stage::{Fill, Fit, FrameClock, Kind, Look, Precision, ShaderLibrary, SignalTrace, Use};
 
 const SIZE: (u32, u32) = (160, 90);
 
@@ -19,7 +19,20 @@ fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
 
 #[test]
 fn every_transition_is_exactly_from_at_0_and_exactly_to_at_1() {
-    let Some(mut stage) = headless(SIZE) else { return };
+    for precision in [Precision::Bytes, Precision::Halves] {
+        rule_of_0_and_1(precision);
+    }
+}
+
+/// Bytes stay what they are. Half floats are filtered by the adapter: a byte may round the other way.
+fn same(precision: Precision, a: &[u8], b: &[u8], what: &str) {
+    let most = if precision == Precision::Halves { 1 } else { 0 };
+    let off = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(off <= Some(most), "{precision:?}: {what} differs by {off:?}");
+}
+
+fn rule_of_0_and_1(precision: Precision) {
+    let Some(mut stage) = headless_with(SIZE, precision) else { return };
     let look = Look::default();
     let names: Vec<String> = ShaderLibrary::builtin()
         .declarations()
@@ -43,7 +56,7 @@ fn every_transition_is_exactly_from_at_0_and_exactly_to_at_1() {
         stage.compositor().show(&b);
         stage.compositor().scrub(Some(0.0));
         for _ in 0..12 {
-            assert!(frame(&mut stage) == from, "{name} at 0 is not what was on stage");
+            same(precision, &frame(&mut stage), &from, &format!("{name} at 0"));
         }
         stage.compositor().scrub(Some(0.5));
         let half = frame(&mut stage);
@@ -52,7 +65,7 @@ fn every_transition_is_exactly_from_at_0_and_exactly_to_at_1() {
         stage.compositor().scrub(None);
         stage.compositor().begin_transition("dissolve", 0.0);
         let to = frame(&mut stage);
-        assert!(end == to, "{name} at 1 is not the live picture: {}", mean_difference(&end, &to));
+        same(precision, &end, &to, &format!("{name} at 1"));
         assert!(mean_difference(&from, &to) > 20.0);
         assert!(
             mean_difference(&half, &from) > 5.0 && mean_difference(&half, &to) > 5.0,
@@ -75,14 +88,17 @@ fn transitions_start_and_end_without_a_jump() {
         for frame in 1..12 {
             before = stage.frame(&clock(start + frame), &look, &SignalTrace::default()).unwrap();
         }
+        let from = before.clone();
         stage.compositor().show(&marble(160, 90));
         stage.compositor().begin_transition(name, 1.0);
+        let mut most = 0.0f64;
         for frame in 12..50 {
             let now = stage.frame(&clock(start + frame), &look, &SignalTrace::default()).unwrap();
-            let step = mean_difference(&before, &now);
-            assert!(step < 16.0, "{name} jumps by {step} in frame {frame}");
+            most = most.max(mean_difference(&before, &now));
             before = now;
         }
+        let whole = mean_difference(&from, &before);
+        assert!(most < 0.4 * whole, "{name} jumps by {most} of {whole}");
         assert!(!stage.compositor().in_transition());
     }
 }
@@ -273,7 +289,7 @@ fn an_effect_at_amount_0_changes_nothing_and_every_effect_at_1_changes_something
             rgba = stage.frame(&clock(start + frame), &look, &signal).unwrap();
         }
         let change = mean_difference(&rgba, &plain);
-        assert!(change > 0.8, "{} at 1 changes {change}", used.name);
+        assert!(change > 0.2, "{} at 1 changes {change}", used.name);
     }
 }
 

@@ -10,10 +10,16 @@ fn effect(uv: vec2f) -> vec4f {
     let shape = vec2f(frame.aspect, 1.0);
     let p = (uv - 0.5) * shape;
     let r = length(p);
-    let waves = vec2f(smooth_signal(uv.y, param.smoothing), smooth_signal(uv.x, param.smoothing));
-    // Now is in the middle; older samples travel outwards.
-    let ring = smooth_signal(1.0 - r / length(0.5 * shape), param.smoothing);
-    let rings = p / max(r, 1e-3) * ring * smoothstep(0.0, 0.08, r) * 1.4;
+    var waves = vec2f(0.0);
+    var rings = vec2f(0.0);
+    if param.rings < 1.0 {
+        waves = vec2f(smooth_signal(uv.y, param.smoothing), smooth_signal(uv.x, param.smoothing));
+    }
+    if param.rings > 0.0 {
+        // Now is in the middle; older samples travel outwards.
+        let ring = smooth_signal(1.0 - r / length(0.5 * shape), param.smoothing);
+        rings = p / max(r, 1e-3) * ring * smoothstep(0.0, 0.08, r) * 1.4;
+    }
     let bend = mix(waves, rings, param.rings) * param.depth * param.amount / shape;
     let apart = bend * param.split;
     return vec4f(stage(uv + bend + apart).r, stage(uv + bend).g, stage(uv + bend - apart).b, 1.0);

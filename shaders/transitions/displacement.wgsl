@@ -21,6 +21,9 @@ fn soft_to(uv: vec2f) -> vec3f {
 fn transition(uv: vec2f) -> vec4f {
     let leaving = push(soft_to(uv), param.turn * progress) * param.strength * progress;
     let coming = push(soft_from(uv), param.turn * (progress - 1.0)) * param.strength * (1.0 - progress);
-    let share = smoothstep(0.0, 1.0, progress);
-    return mix(from_colour(uv + leaving), to_colour(uv - coming), share);
+    let a = from_colour(uv + leaving).rgb;
+    let b = to_colour(uv - coming).rgb;
+    // Whichever is brighter holds its place longer, so that the middle stays vivid.
+    let share = front(0.5 + 0.5 * (luma(a) - luma(b)), progress, 0.5);
+    return vec4f(mix(a, b, share), 1.0);
 }

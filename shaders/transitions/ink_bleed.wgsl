@@ -7,9 +7,9 @@
 fn transition(uv: vec2f) -> vec4f {
     let shape = vec2f(frame.aspect, 1.0);
     let p = uv * shape;
-    let fibres = fbm(p * 5.0 + 3.0, 5);
-    let fine = fbm(p * vec2f(34.0, 30.0), 3);
-    let wet = p + 0.16 * param.feather * vec2f(fbm(p * 3.0 + 7.0, 4), fbm(p * 3.0 + 19.0, 4));
+    let fibres = fbm(p * 5.0 + 3.0, 4);
+    let fine = fbm(p * vec2f(34.0, 30.0), 2);
+    let wet = p + 0.16 * param.feather * vec2f(fbm(p * 3.0 + 7.0, 2), fbm(p * 3.0 + 19.0, 2));
     // Each drop lands at its own time; the soaked front grows like the square root of time.
     var key = 1.0;
     for (var i = 0; i < param.drops; i++) {
@@ -21,8 +21,8 @@ fn transition(uv: vec2f) -> vec4f {
         key = min(key, born + far * (0.75 + 0.5 * luck.z) * (0.62 + 0.1 * sqrt(f32(param.drops))));
     }
     key += param.feather * (0.26 * fibres + 0.09 * fine);
-    let share = front(key * 0.85 + 0.05, progress, 0.10);
-    let soaked = front(key * 0.85 - 0.02, progress, 0.24);
+    let share = front(key * 1.4 + 0.04, progress, 0.12);
+    let soaked = front(key * 1.4 - 0.06, progress, 0.30);
     let a = from_colour(uv).rgb;
     let b = to_colour(uv).rgb;
     // Wet paper ahead of the front is darker, pigment gathers just inside it.

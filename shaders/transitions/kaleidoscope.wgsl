@@ -16,7 +16,5 @@ fn transition(uv: vec2f) -> vec4f {
     let fold = smoothstep(0.0, 1.0, clamp(swell(progress) * 2.6 - 1.6 * r / length(0.5 * shape), 0.0, 1.0));
     let at = mix(p, mirrored_p, fold) / shape + 0.5;
     let share = smoothstep(0.3, 0.7, progress);
-    let seam = fold * (1.0 - smoothstep(0.0, 0.012, abs(fract(angle / (2.0 * wedge)) - 0.5) * r));
-    let seen = mix(from_colour(at).rgb, to_colour(at).rgb, share);
-    return vec4f(seen * (1.0 - 0.12 * seam), 1.0);
+    return mix(from_colour(at), to_colour(at), share);
 }

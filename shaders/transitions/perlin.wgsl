@@ -7,10 +7,10 @@
 fn transition(uv: vec2f) -> vec4f {
     let p = uv * vec2f(frame.aspect, 1.0) * param.scale + vec2f(31.0, 7.0);
     let moved = p + progress * param.drift * vec2f(0.8, -0.5);
-    let swirl = vec2f(fbm(moved + 4.1, 3), fbm(moved + 9.7, 3));
+    let swirl = vec2f(fbm(moved + 4.1, 2), fbm(moved + 9.7, 2));
     let clouds = fbm(moved + 1.6 * swirl, 5);
     // fbm lies within +-0.45 nearly everywhere; what lies beyond is at the ends of the front.
-    let key = clouds * 1.15 + 0.5;
+    let key = clouds * 1.15 + 0.56;
     let share = front(key, progress, param.softness);
     let rim = 4.0 * share * (1.0 - share);
     let a = from_colour(uv).rgb;

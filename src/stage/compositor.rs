@@ -4,7 +4,7 @@ use super::{
     FrameClock, Look, SignalTrace, StageError,
     declaration::Kind,
     effects::Effects,
-    gpu::{Block, CANVAS_FORMAT, Canvas, Gpu},
+    gpu::{Block, Canvas, Gpu, Precision},
     library::{DISSOLVE, ShaderLibrary},
     live::{Arrival, Live},
     pace::Fader,
@@ -62,12 +62,24 @@ impl Compositor {
         format: wgpu::TextureFormat,
         library: ShaderLibrary,
     ) -> Result<Self, StageError> {
+        Self::with_precision(device, queue, size, format, library, Precision::Auto)
+    }
+
+    /// As [`Self::new`], with the precision between passes chosen.
+    pub fn with_precision(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        size: (u32, u32),
+        format: wgpu::TextureFormat,
+        library: ShaderLibrary,
+        precision: Precision,
+    ) -> Result<Self, StageError> {
         check_size(&device, size)?;
         let refused = |what: &str| {
             let what = what.to_owned();
             move |why| StageError::Refused { what, why }
         };
-        let mut gpu = Gpu::new(device, queue);
+        let mut gpu = Gpu::new(device, queue, precision);
         let builder = gpu.builder();
         let live = Live::new(&builder).map_err(refused("the picture's shader"))?;
         let mut pyramid = Pyramid::new(&builder).map_err(refused("the blur's shader"))?;
@@ -77,7 +89,7 @@ impl Compositor {
             .map_err(refused("the target's format"))?;
         let linear = matches!(format, wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float);
         let effects = Effects::new(&mut gpu, size);
-        let base = gpu.canvas("stage live", size, CANVAS_FORMAT);
+        let base = gpu.canvas("stage live", size, gpu.canvas_format);
         Ok(Self {
             programs: Programs::new(builder),
             gpu,
@@ -119,7 +131,7 @@ impl Compositor {
         self.gpu.forget();
         self.pyramid.resize(size);
         self.effects = Effects::new(&mut self.gpu, size);
-        self.base = self.gpu.canvas("stage live", size, CANVAS_FORMAT);
+        self.base = self.gpu.canvas("stage live", size, self.gpu.canvas_format);
         self.seen = None;
         self.held = None;
         self.transition = None;
@@ -243,15 +255,20 @@ impl Compositor {
         if !self.programs.ensure(&mut self.library, Kind::Transition, &name) {
             return;
         }
-        let size = self.size;
-        let held = self
-            .held
-            .get_or_insert_with(|| self.gpu.canvas("stage held", size, CANVAS_FORMAT));
+        let format = seen.texture.format();
+        let held = match self.held.take().filter(|held| held.texture.format() == format) {
+            Some(held) => held,
+            None => {
+                self.gpu.forget();
+                self.gpu.canvas("stage held", self.size, format)
+            }
+        };
         encoder.copy_texture_to_texture(
             seen.texture.as_image_copy(),
             held.texture.as_image_copy(),
             seen.texture.size(),
         );
+        self.held = Some(held);
         self.transition = Some(Transition { name, start_secs, secs });
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     Look, Use,
     declaration::Kind,
-    gpu::{CANVAS_FORMAT, Canvas, Gpu},
+    gpu::{Canvas, FINE_FORMAT, Gpu},
     library::ShaderLibrary,
     programs::Programs,
     pyramid::Pyramid,
@@ -35,7 +35,7 @@ impl Effects {
     pub fn new(gpu: &mut Gpu, size: (u32, u32)) -> Self {
         Self {
             size,
-            work: [0, 1].map(|_| gpu.canvas("stage work", size, CANVAS_FORMAT)),
+            work: [0, 1].map(|_| gpu.canvas("stage work", size, gpu.canvas_format)),
             histories: HashMap::new(),
             order: Vec::with_capacity(MOST_EFFECTS),
         }
@@ -118,7 +118,7 @@ impl Effects {
             true => {
                 let size = self.size;
                 let history = self.histories.entry(wanted.name.clone()).or_insert_with(|| History {
-                    canvases: [0, 1].map(|_| gpu.canvas("stage history", size, CANVAS_FORMAT)),
+                    canvases: [0, 1].map(|_| gpu.canvas("stage history", size, FINE_FORMAT)),
                     newest: 0,
                     fresh: false,
                 });

@@ -6,16 +6,26 @@
 
 use std::collections::HashMap;
 
-use super::{FrameClock, SignalTrace, TRACE_POINTS, wgsl};
+use super::{FrameClock, SignalTrace, TRACE_POINTS};
 
-/// Images between passes: half floats, so that feedback neither bands nor sticks, and light may exceed 1.
-pub(super) const CANVAS_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
+/// Images that must not round: feedback would stick at dark values, blurs would band.
+pub(super) const FINE_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
 /// Bytes of a pass's parameters: the smallest stride that every device allows for dynamic offsets.
 const BLOCK_BYTES: usize = 256;
 /// Passes a frame; what goes beyond is left out.
 const MOST_PASSES: usize = 128;
 /// Numbers in [`Globals`] before the trace.
 const FRAME_WORDS: usize = 8;
+
+/// What images between passes are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Half floats on a GPU, bytes where the adapter is a CPU: llvmpipe filters bytes several times faster.
+    #[default]
+    Auto,
+    Bytes,
+    Halves,
+}
 
 /// A texture view with a number by which bind groups are kept.
 #[derive(Debug, Clone)]
@@ -70,6 +80,8 @@ impl Block {
 pub(super) struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
+    /// Format of the images between passes.
+    pub canvas_format: wgpu::TextureFormat,
     layout: wgpu::BindGroupLayout,
     pipeline_layout: wgpu::PipelineLayout,
     mirrored: wgpu::Sampler,
@@ -84,7 +96,7 @@ pub(super) struct Gpu {
 }
 
 impl Gpu {
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, precision: Precision) -> Self {
         let uniform = |binding, dynamic, bytes: usize| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::FRAGMENT,
@@ -150,6 +162,10 @@ impl Gpu {
         };
         let nothing = create_texture(&device, "stage nothing", (1, 1), wgpu::TextureFormat::Rgba8Unorm, 1);
         Self {
+            canvas_format: match (precision, device.adapter_info().device_type) {
+                (Precision::Bytes, _) | (Precision::Auto, wgpu::DeviceType::Cpu) => wgpu::TextureFormat::Rgba8Unorm,
+                (Precision::Halves, _) | (Precision::Auto, _) => FINE_FORMAT,
+            },
             layout,
             pipeline_layout,
             mirrored: make_sampler(wgpu::AddressMode::MirrorRepeat),
@@ -173,6 +189,7 @@ impl Gpu {
         PipelineBuilder {
             device: self.device.clone(),
             layout: self.pipeline_layout.clone(),
+            canvas_format: self.canvas_format,
         }
     }
 
@@ -335,6 +352,7 @@ pub(super) fn create_texture(
 pub(super) struct PipelineBuilder {
     device: wgpu::Device,
     layout: wgpu::PipelineLayout,
+    pub canvas_format: wgpu::TextureFormat,
 }
 
 impl PipelineBuilder {

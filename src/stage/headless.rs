@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace, StageError, gpu};
+use super::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace, StageError, gpu, gpu::Precision};
 
 /// sRGB values as they are: what is read back is what a film takes.
 const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
@@ -40,6 +40,11 @@ pub struct Headless {
 impl Headless {
     /// Takes the fastest adapter there is, a software one if need be.
     pub fn new(size: (u32, u32), library: ShaderLibrary) -> Result<Self, StageError> {
+        Self::with_precision(size, library, Precision::Auto)
+    }
+
+    /// As [`Self::new`], with the precision between passes chosen.
+    pub fn with_precision(size: (u32, u32), library: ShaderLibrary, precision: Precision) -> Result<Self, StageError> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = find_adapter(&instance)?;
         let info = adapter.get_info();
@@ -61,7 +66,7 @@ impl Headless {
                 slot.get_or_insert_with(|| error.to_string());
             }
         }));
-        let compositor = Compositor::new(device.clone(), queue.clone(), size, FORMAT, library)?;
+        let compositor = Compositor::with_precision(device.clone(), queue.clone(), size, FORMAT, library, precision)?;
         let target = gpu::create_texture(&device, "stage target", size, FORMAT, 1);
         let row_bytes = (4 * size.0).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
         let buffers = [0; IN_FLIGHT].map(|_| {

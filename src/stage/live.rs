@@ -5,7 +5,7 @@
 
 use super::{
     Fill, Look, StageError,
-    gpu::{Block, CANVAS_FORMAT, Canvas, Gpu, PipelineBuilder, View},
+    gpu::{Block, Canvas, Gpu, PipelineBuilder, View},
     pace::Pace,
     pyramid::Pyramid,
 };
@@ -56,7 +56,10 @@ pub(super) struct Live {
 
 impl Live {
     pub fn new(builder: &PipelineBuilder) -> Result<Self, String> {
-        let entries = [("fs_blend", CANVAS_FORMAT, None), ("fs_fit", CANVAS_FORMAT, None)];
+        let entries = [
+            ("fs_blend", builder.canvas_format, None),
+            ("fs_fit", builder.canvas_format, None),
+        ];
         let [blend, fit] = builder.build("stage picture", SHADER, entries)?;
         Ok(Self {
             blend,
@@ -162,7 +165,7 @@ impl Live {
         let Some(size) = self.size_of(newest) else { return newest };
         if self.mixes[slot].as_ref().is_none_or(|canvas| canvas.size != size) {
             gpu.forget();
-            self.mixes[slot] = Some(gpu.canvas("stage mix", size, CANVAS_FORMAT));
+            self.mixes[slot] = Some(gpu.canvas("stage mix", size, gpu.canvas_format));
         }
         let (Some(onto), Some(before), Some(after)) = (&self.mixes[slot], self.get(self.before), self.get(newest)) else {
             return newest;

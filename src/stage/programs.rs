@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{
     Use,
     declaration::{Declaration, Kind, ParamKind},
-    gpu::{Block, CANVAS_FORMAT, PipelineBuilder},
+    gpu::{Block, FINE_FORMAT, PipelineBuilder},
     library::ShaderLibrary,
     wgsl::Shader,
 };
@@ -25,9 +25,10 @@ impl Program {
     fn build(builder: &PipelineBuilder, shader: &Shader) -> Result<Self, String> {
         let declaration = shader.declaration.clone();
         let (label, module) = (declaration.name.as_str(), shader.module.as_str());
-        let main = ("fs_main", CANVAS_FORMAT, None);
+        let format = if declaration.feedback { FINE_FORMAT } else { builder.canvas_format };
+        let main = ("fs_main", format, None);
         let (pipeline, gather) = if declaration.pyramid && declaration.gathers {
-            let [pipeline, gather] = builder.build(label, module, [main, ("fs_gather", CANVAS_FORMAT, None)])?;
+            let [pipeline, gather] = builder.build(label, module, [main, ("fs_gather", FINE_FORMAT, None)])?;
             (pipeline, Some(gather))
         } else {
             let [pipeline] = builder.build(label, module, [main])?;

@@ -1,6 +1,6 @@
 //! A pyramid of blurs of an image, in one texture with mip levels: for bloom, for the blurred fill, for users' files.
 
-use super::gpu::{Block, CANVAS_FORMAT, Gpu, PipelineBuilder, View, create_texture};
+use super::gpu::{Block, FINE_FORMAT, Gpu, PipelineBuilder, View, create_texture};
 
 /// Halvings: at 1280x720 the last level is 20 pixels wide.
 const LEVELS: u32 = 6;
@@ -25,9 +25,9 @@ impl Pyramid {
             "stage pyramid",
             SHADER,
             [
-                ("fs_first", CANVAS_FORMAT, None),
-                ("fs_down", CANVAS_FORMAT, None),
-                ("fs_up", CANVAS_FORMAT, Some(wgpu::BlendState::ALPHA_BLENDING)),
+                ("fs_first", FINE_FORMAT, None),
+                ("fs_down", FINE_FORMAT, None),
+                ("fs_up", FINE_FORMAT, Some(wgpu::BlendState::ALPHA_BLENDING)),
             ],
         )?;
         Ok(Self {
@@ -83,7 +83,7 @@ impl Pyramid {
     fn allocate(&mut self, gpu: &mut Gpu) -> View {
         let most = self.size.0.max(self.size.1).ilog2() + 1;
         let levels = LEVELS.min(most);
-        let texture = create_texture(&gpu.device, "stage pyramid", self.size, CANVAS_FORMAT, levels);
+        let texture = create_texture(&gpu.device, "stage pyramid", self.size, FINE_FORMAT, levels);
         self.levels = (0..levels).map(|level| gpu.view(&texture, Some(level))).collect();
         let whole = gpu.view(&texture, None);
         self.whole = Some(whole.clone());

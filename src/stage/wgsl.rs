@@ -172,10 +172,12 @@ fn check(module: &str, lines: &Lines) -> Result<(), Fault> {
         .validate(&parsed)
         .map(|_| ())
         .map_err(|error| {
+            // The whole function is among the spans: the shortest says where.
             let own = error
                 .spans()
-                .filter_map(|(span, _)| lines.own(span.location(module).line_number))
-                .next();
+                .filter_map(|(span, _)| Some((span.to_range()?.len(), lines.own(span.location(module).line_number)?)))
+                .min()
+                .map(|(_, line)| line);
             let mut why = error.as_inner().to_string();
             let mut cause = std::error::Error::source(error.as_inner());
             while let Some(inner) = cause {

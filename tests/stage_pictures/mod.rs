@@ -6,12 +6,16 @@ use std::{f32::consts::TAU, time::Instant};
 use wavedream::{
     Stamp,
     diffusion::Picture,
-    stage::{FrameClock, Headless, Kind, Look, ShaderLibrary, SignalTrace, Use},
+    stage::{FrameClock, Headless, Kind, Look, Precision, ShaderLibrary, SignalTrace, Use},
 };
 
 /// A stage on whatever adapter there is; None, said loudly, if there is none.
 pub fn headless(size: (u32, u32)) -> Option<Headless> {
-    match Headless::new(size, ShaderLibrary::builtin()) {
+    headless_with(size, Precision::Auto)
+}
+
+pub fn headless_with(size: (u32, u32), precision: Precision) -> Option<Headless> {
+    match Headless::with_precision(size, ShaderLibrary::builtin(), precision) {
         Ok(stage) => Some(stage),
         Err(error) => {
             eprintln!("\n*** SKIPPED, NOTHING WAS CHECKED: {error} ***\n");
@@ -88,7 +92,7 @@ pub fn aurora(width: usize, height: usize) -> Picture {
         let mut sky = mix([0.01, 0.02, 0.07], [0.04, 0.10, 0.22], v);
         for (i, tint) in [[0.15, 1.0, 0.55], [0.2, 0.75, 1.0], [0.85, 0.25, 0.95]].iter().enumerate() {
             let k = i as f32;
-            let line = 0.42 - 0.11 * k + 0.22 * (fbm(x * 1.6 + 5.0 * k, 3.0 * k) - 0.5) * 2.0;
+            let line = 0.60 - 0.13 * k + 0.25 * (fbm(x * 1.6 + 5.0 * k, 3.0 * k) - 0.5) * 2.0;
             let up = line - v;
             let body = if up > 0.0 { (-up * 5.0).exp() } else { (up * 30.0).exp() };
             let rays = 0.35 + 0.65 * fbm(x * 14.0 + 9.0 * k, 0.3 + v * 0.5).powi(2) * 2.4;
@@ -104,7 +108,7 @@ pub fn aurora(width: usize, height: usize) -> Picture {
         }
         for layer in 0..3 {
             let l = layer as f32;
-            let ridge = 0.68 + 0.09 * l + 0.22 * (0.5 - fbm(x * (1.5 + l) + 40.0 * l, l));
+            let ridge = 0.62 + 0.11 * l + 0.42 * (0.5 - fbm(x * (1.5 + l) + 40.0 * l, l));
             let edge = ((v - ridge) * height as f32).clamp(0.0, 1.0);
             sky = mix(sky, mix([0.05, 0.16, 0.22], [0.01, 0.02, 0.04], l / 2.0), edge);
         }

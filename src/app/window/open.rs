@@ -71,7 +71,10 @@ pub(super) fn open(shared: Shared, options: WindowOptions) -> Result<App, Window
             },
         ));
     })
-    .map_err(WindowError::NoDisplay)?;
+    .map_err(|why| {
+        tracing::debug!(why, "no event loop");
+        WindowError::NoDisplay(unreachable_display())
+    })?;
     let resources = render_resources(&app)?;
     without_panic(|| {
         app.add_plugins((
@@ -187,12 +190,25 @@ fn check_display() -> Result<(), WindowError> {
     Ok(())
 }
 
+/// "the display :99 cannot be reached".
+fn unreachable_display() -> String {
+    let named = ["WAYLAND_DISPLAY", "DISPLAY"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    match named.filter(|name| !name.is_empty()) {
+        Some(name) => format!("the display {name} cannot be reached"),
+        None => "the display cannot be reached".into(),
+    }
+}
+
 /// The adapter (`WGPU_ADAPTER_NAME`, `WGPU_BACKEND` and `WGPU_POWER_PREF` choose another) and its device.
 fn render_resources(app: &App) -> Result<RenderResources, WindowError> {
-    let no_adapter = |error: &dyn std::fmt::Display| WindowError::NoAdapter(error.to_string());
     // OpenGL only where there is nothing better: merely looking for it starts a second driver, which talks on stderr.
     let found = adapter(app, wgpu::Backends::PRIMARY).or_else(|_| adapter(app, wgpu::Backends::all()));
-    let (instance, adapter) = found.map_err(|error| no_adapter(&error))?;
+    let (instance, adapter) = found.map_err(|why| {
+        tracing::debug!(%why, "no adapter");
+        WindowError::NoAdapter("there is no graphics adapter, nor a software one".into())
+    })?;
     let info = adapter.get_info();
     tracing::info!(adapter = info.name, backend = %info.backend, driver = info.driver_info, "drawing");
     let device = wgpu::DeviceDescriptor {
@@ -201,7 +217,8 @@ fn render_resources(app: &App) -> Result<RenderResources, WindowError> {
         required_limits: adapter.limits(),
         ..Default::default()
     };
-    let (device, queue) = pollster::block_on(adapter.request_device(&device)).map_err(|error| no_adapter(&error))?;
+    let (device, queue) =
+        pollster::block_on(adapter.request_device(&device)).map_err(|why| WindowError::NoAdapter(why.to_string()))?;
     Ok(RenderResources(
         RenderDevice::from(device),
         RenderQueue(Arc::new(WgpuWrapper::new(queue))),

@@ -17,7 +17,7 @@ use bevy::{
 
 use super::{
     Shared, WindowError, WindowOptions, WindowState, graph,
-    keys::{self, Command},
+    keys::{self, Command, Keyboard},
     pace,
 };
 
@@ -149,16 +149,14 @@ fn list(names: &[String]) -> String {
 
 fn read_keys(
     mut inputs: MessageReader<KeyboardInput>,
-    held: Res<ButtonInput<KeyCode>>,
+    mut keyboard: Local<Keyboard>,
     mut state: ResMut<WindowState>,
     shared: Res<Shared>,
 ) {
-    for input in inputs.read() {
-        let Some(press) = keys::press_from(input, &held) else {
-            continue;
-        };
+    for press in inputs.read().filter_map(|input| keyboard.press(input)) {
         match keys::command(press) {
-            Some(command) => obey(command, &mut state),
+            Some(command) if press.pressed && !press.repeat => obey(command, &mut state),
+            Some(_) => {}
             None => shared.lock().stage.key(press),
         }
     }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `WINDOW_SECS` (default 4), `WINDOW_SIZE` (1280x720), `WINDOW_OVERLAY=1`, `WINDOW_HELP=1`, `WINDOW_FULLSCREEN=1`,
-//! `WINDOW_DISPLAY=N`, `WINDOW_FPS=N` and `WINDOW_LOSE=1` (lose the device half-way) change what is seen.
+//! `WINDOW_DISPLAY=N` and `WINDOW_FPS=N` change what is seen.
 
 use std::{
     sync::{
@@ -48,7 +48,6 @@ struct Log {
 struct StandIn {
     log: Arc<Mutex<Log>>,
     help: bool,
-    lose_at: Option<Duration>,
     began: Instant,
     drawing: Option<Drawing>,
 }
@@ -141,9 +140,6 @@ impl StageApp for StandIn {
             pass.draw(0..3, 0..1);
         }
         queue.submit([encoder.finish()]);
-        if self.lose_at.take_if(|at| self.began.elapsed() > *at).is_some() {
-            device.destroy();
-        }
     }
 
     fn tick(&mut self, window: &mut WindowState) {
@@ -266,7 +262,6 @@ fn play() -> (Result<(), WindowError>, Log) {
     let stage = StandIn {
         log: log.clone(),
         help: setting("WINDOW_HELP").is_some(),
-        lose_at: setting("WINDOW_LOSE").map(|_| Duration::from_secs_f64(0.5 * secs)),
         began: Instant::now(),
         drawing: None,
     };

@@ -4,6 +4,9 @@ use nannou::prelude::egui::{Align2, Color32, Painter, Rect, pos2};
 
 use super::{Message, OverlayData, Pace, ink, layout::Layout};
 
+/// In units; a text with less room than this is left out, for nothing of it could be read.
+const LEAST_WIDTH: f32 = 3.0;
+
 /// What plays: preset and model on the left, the source on the right.
 pub(super) fn head(painter: &Painter, layout: &Layout, data: &OverlayData) {
     let unit = layout.unit;
@@ -12,8 +15,8 @@ pub(super) fn head(painter: &Painter, layout: &Layout, data: &OverlayData) {
     let half = 0.5 * inside.width();
     let mut x = inside.left();
     for (text, size, color) in [(&data.preset, 1.7, ink::BRIGHT), (&data.model, 1.2, ink::DIM)] {
-        if !text.is_empty() {
-            let width = inside.left() + half - x;
+        let width = inside.left() + half - x;
+        if !text.is_empty() && width > LEAST_WIDTH * unit {
             x = ink::text(
                 painter,
                 pos2(x, middle),
@@ -29,8 +32,8 @@ pub(super) fn head(painter: &Painter, layout: &Layout, data: &OverlayData) {
     }
     let mut x = inside.right();
     for (text, size, color) in [(&data.source_state, 1.7, ink::ACCENT), (&data.source, 1.2, ink::DIM)] {
-        if !text.is_empty() {
-            let width = x - (inside.left() + half + unit);
+        let width = x - (inside.left() + half + unit);
+        if !text.is_empty() && width > LEAST_WIDTH * unit {
             x = ink::text(
                 painter,
                 pos2(x, middle),

@@ -98,7 +98,11 @@ impl View {
         }
         let image = raster.into_image();
         // Texel on pixel where it fits: cheaper than filtering, which would change nothing.
-        let options = if size == [width, height] { TextureOptions::NEAREST } else { TextureOptions::LINEAR };
+        let options = if size == [width, height] {
+            TextureOptions::NEAREST
+        } else {
+            TextureOptions::LINEAR
+        };
         match self.texture.as_mut().filter(|_| self.options == options) {
             Some(texture) => texture.set(image, options),
             None => self.texture = Some(painter.ctx().load_texture("scope", image, options)),
