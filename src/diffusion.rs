@@ -65,6 +65,10 @@ pub struct Card {
     /// Height and width of the latent must be multiples of this.
     pub multiple: usize,
     pub max_steps: usize,
+    /// Steps that it was made for.
+    pub usual_steps: usize,
+    /// Whether it is told by [`Conditioning::text`] what is to be seen, rather than by genres.
+    pub reads_text: bool,
     pub weights: usize,
 }
 

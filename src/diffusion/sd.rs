@@ -17,7 +17,7 @@ mod text;
 mod unet;
 mod vae;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
@@ -46,8 +46,6 @@ pub enum DecoderChoice {
     Own,
     /// TAESD, from beside the checkpoint.
     Tiny,
-    /// TAESD from a file or folder.
-    TinyFrom(PathBuf),
 }
 
 /// What a checkpoint is loaded with.
@@ -97,8 +95,6 @@ pub struct StableDiffusion {
     autoencoder: Autoencoder,
     schedule: ScheduleConfig,
     settings: Settings,
-    pool: Pool,
-    weights: usize,
     /// The last text, made ready.
     ready: Option<(Text, [usize; 2], Ready)>,
     card: crate::diffusion::Card,
@@ -121,22 +117,24 @@ impl StableDiffusion {
         Self::build(parts, settings, pool)
     }
 
+    /// What a checkpoint is, without making it ready to run.
+    pub fn read_card(path: &Path) -> Result<crate::diffusion::Card, Refusal> {
+        Ok(model::card(&files::open(path)?, &Settings::default()))
+    }
+
     fn build(parts: Parts, settings: Settings, pool: &Pool) -> Result<Self, Refusal> {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
         let (tensors, config) = &parts.unet;
-        let mut weights = tensors.count();
         let unet = Unet::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
         tensors.check("unet", &path)?;
         let (tensors, config) = &parts.text;
         let (is_clip, width) = (config.width, unet.config().cross);
-        weights += tensors.count();
         let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
         tensors.check("text_encoder", &path)?;
         let clip_2 = match &parts.text_2 {
             None => None,
             Some((tensors, config)) => {
-                weights += tensors.count();
                 let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
                 tensors.check("text_encoder_2", &path)?;
                 Some(clip)
@@ -144,11 +142,13 @@ impl StableDiffusion {
         };
         let text_width = is_clip + parts.text_2.as_ref().map_or(0, |t| t.1.width);
         if text_width != width {
-            let what = format!("has text models of {text_width} channels, but its U-Net takes {width}; its parts are of different models");
+            let what = format!(
+                "has text models of {text_width} channels, but its U-Net takes {width}; its parts are of different models"
+            );
             return Err(Refusal::new(&path, what));
         }
-        let autoencoder = autoencoder(&parts, &settings, pool, &mut weights)?;
-        let card = model::card(&parts, &unet, weights);
+        let autoencoder = autoencoder(&parts, &settings, pool)?;
+        let card = model::card(&parts, &settings);
         Ok(Self {
             name: parts.name,
             family: parts.family,
@@ -160,8 +160,6 @@ impl StableDiffusion {
             autoencoder,
             schedule: parts.schedule,
             settings,
-            pool: pool.clone(),
-            weights,
             ready: None,
             card,
         })
@@ -169,10 +167,6 @@ impl StableDiffusion {
 
     pub fn family(&self) -> Family {
         self.family
-    }
-
-    pub fn weights(&self) -> usize {
-        self.weights
     }
 
     pub fn schedule_config(&self) -> &ScheduleConfig {
@@ -274,7 +268,13 @@ impl StableDiffusion {
     }
 
     /// The U-Net's answer for each row of `x` (rows, 4, h, w), at a timestep of its own, all with the same text.
-    pub fn answer(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> candle_core::Result<Tensor> {
+    pub fn answer(
+        &self,
+        x: &Tensor,
+        timesteps: &[f32],
+        with: &Prepared,
+        guidance: Option<f32>,
+    ) -> candle_core::Result<Tensor> {
         self.unet.forward(x, timesteps, with, guidance)
     }
 
@@ -362,20 +362,17 @@ impl StableDiffusion {
     }
 }
 
-fn autoencoder(parts: &Parts, settings: &Settings, pool: &Pool, weights: &mut usize) -> Result<Autoencoder, Refusal> {
+fn autoencoder(parts: &Parts, settings: &Settings, pool: &Pool) -> Result<Autoencoder, Refusal> {
     let path = &parts.path;
     let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
-    let mut tiny = |tensors: &files::Tensors, path: &Path| {
-        *weights += tensors.count();
+    let tiny = |tensors: &files::Tensors, path: &Path| {
         let tiny = Tiny::new(&At::root(tensors, pool), tensors).map_err(failed)?;
         tensors.check("taesd", path)?;
         Ok(Autoencoder::Tiny(Box::new(tiny)))
     };
     match (&settings.decoder, &parts.vae, &parts.taesd) {
-        (DecoderChoice::TinyFrom(path), ..) => tiny(&files::taesd_files::open(path)?, path),
         (DecoderChoice::Tiny, _, Some(tensors)) | (DecoderChoice::Own, None, Some(tensors)) => tiny(tensors, path),
         (DecoderChoice::Own, Some((tensors, config)), _) => {
-            *weights += tensors.count();
             let root = At::root(tensors, pool);
             let decoder = Decoder::new(&root, config).map_err(failed)?;
             let encoder = Encoder::new(&root, config).map_err(failed)?;
@@ -384,7 +381,9 @@ fn autoencoder(parts: &Parts, settings: &Settings, pool: &Pool, weights: &mut us
         }
         (DecoderChoice::Tiny, _, None) => {
             let name = if parts.family == Family::Sdxl { "taesdxl" } else { "taesd" };
-            let what = format!("has no TAESD beside it; put {name}_decoder.safetensors (or the diffusers folder {name}/) there, or use --decoder vae");
+            let what = format!(
+                "has no TAESD beside it; put {name}_decoder.safetensors (or the diffusers folder {name}/) there, or use --decoder vae"
+            );
             Err(Refusal::new(path, what))
         }
         (DecoderChoice::Own, None, None) => Err(Refusal::new(path, "has no decoder")),
@@ -446,7 +445,12 @@ mod tests {
     #[test]
     fn half_way_between_two_words_the_length_is_kept() {
         let tensor = |v: [f32; 2]| Tensor::from_slice(&v, (1, 2), &Device::Cpu).unwrap();
-        let middle = slerp(&tensor([2.0, 0.0]), &tensor([0.0, 2.0]), 0.5).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let middle = slerp(&tensor([2.0, 0.0]), &tensor([0.0, 2.0]), 0.5)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
         assert!((middle[0] - 2.0_f32.sqrt()).abs() < 1e-6 && (middle[1] - 2.0_f32.sqrt()).abs() < 1e-6);
     }
 }

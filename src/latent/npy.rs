@@ -28,25 +28,15 @@ pub enum NpyError {
 
 /// Writes `values` as (c, h, w).
 pub fn write(path: &Path, shape: Shape, values: &[f32]) -> Result<(), NpyError> {
-    let wrong = |source| NpyError::Write {
-        path: path.into(),
-        source,
-    };
+    let wrong = |source| NpyError::Write { path: path.into(), source };
     if values.len() != shape.len() {
         let why = format!("{} values do not fill {shape}", values.len());
         return Err(wrong(io::Error::new(io::ErrorKind::InvalidInput, why)));
     }
-    let Shape {
-        channels,
-        height,
-        width,
-    } = shape;
+    let Shape { channels, height, width } = shape;
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({channels}, {height}, {width}), }}");
     let unpadded = MAGIC.len() + 4 + header.len() + 1;
-    header.extend(std::iter::repeat_n(
-        ' ',
-        unpadded.next_multiple_of(ALIGNMENT) - unpadded,
-    ));
+    header.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(ALIGNMENT) - unpadded));
     header.push('\n');
 
     let mut bytes = Vec::with_capacity(unpadded + ALIGNMENT + 4 * values.len());
@@ -55,24 +45,33 @@ pub fn write(path: &Path, shape: Shape, values: &[f32]) -> Result<(), NpyError> 
     bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
     values.iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes()));
-    fs::File::create(path)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(wrong)
+    fs::File::create(path).and_then(|mut file| file.write_all(&bytes)).map_err(wrong)
+}
+
+/// Reads any number of latents of one shape, `(n, 4, h, w)`: their shape, and all values one after the other.
+pub fn read_many(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
+    let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
+    let parsed = numbers(&bytes).and_then(|(sizes, values)| match sizes.as_slice() {
+        &[_, channels, height, width] => Ok((Shape { channels, height, width }, values)),
+        _ => Err(format!("its shape is {sizes:?}, and noise for several steps is (n, 4, h, w)")),
+    });
+    parsed.map_err(|why| NpyError::NotALatent { path: path.into(), why })
 }
 
 /// Reads a latent and its shape.
 pub fn read(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
-    let bytes = fs::read(path).map_err(|source| NpyError::Read {
-        path: path.into(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
     parse(&bytes).map_err(|why| NpyError::NotALatent { path: path.into(), why })
 }
 
 fn parse(bytes: &[u8]) -> Result<(Shape, Vec<f32>), String> {
-    let rest = bytes
-        .strip_prefix(MAGIC)
-        .ok_or("it is no .npy file; write one with numpy.save")?;
+    let (sizes, values) = numbers(bytes)?;
+    Ok((shape_from(&sizes)?, values))
+}
+
+/// The sizes and values of an array.
+fn numbers(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or("it is no .npy file; write one with numpy.save")?;
     let cut = || "it is cut off in its header".to_string();
     let (length, start): (usize, usize) = match *rest {
         [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([a, b])), 4),
@@ -94,18 +93,15 @@ fn parse(bytes: &[u8]) -> Result<(Shape, Vec<f32>), String> {
     if field(header, "fortran_order")? != "False" {
         return Err("it is in Fortran order; save numpy.ascontiguousarray of it".into());
     }
-    let shape = shape_from(field(header, "shape")?)?;
-    let expected = shape.len() * size;
-    if data.len() != expected {
-        return Err(format!("{shape} needs {expected} bytes and {} are there", data.len()));
+    let sizes = sizes_from(field(header, "shape")?)?;
+    let expected = sizes.iter().try_fold(size, |all: usize, n| all.checked_mul(*n));
+    if expected != Some(data.len()) {
+        return Err(format!("{sizes:?} of {size} bytes each does not fit the {} that are there", data.len()));
     }
     let values: Vec<f32> = data.chunks_exact(size).map(|value| number(value, big_endian)).collect();
     match values.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(format!(
-            "value {at} is {}, and every value of a latent is finite",
-            values[at]
-        )),
-        None => Ok((shape, values)),
+        Some(at) => Err(format!("value {at} is {}, and every value of a latent is finite", values[at])),
+        None => Ok((sizes, values)),
     }
 }
 
@@ -126,11 +122,7 @@ fn number(bytes: &[u8], big_endian: bool) -> f32 {
 fn field<'a>(header: &'a str, name: &str) -> Result<&'a str, String> {
     let missing = || format!("its header has no `{name}`");
     let at = header.find(&format!("'{name}'")).ok_or_else(missing)? + name.len() + 2;
-    let value = header[at..]
-        .trim_start()
-        .strip_prefix(':')
-        .ok_or_else(missing)?
-        .trim_start();
+    let value = header[at..].trim_start().strip_prefix(':').ok_or_else(missing)?.trim_start();
     let end = match value.strip_prefix('(') {
         Some(_) => value.find(')').map(|end| end + 1),
         None => value.find([',', '}']),
@@ -138,44 +130,30 @@ fn field<'a>(header: &'a str, name: &str) -> Result<&'a str, String> {
     Ok(value[..end.ok_or_else(missing)?].trim())
 }
 
-fn shape_from(text: &str) -> Result<Shape, String> {
-    let wrong = || format!("its shape is {text}, and a latent is (4, h, w) or (1, 4, h, w)");
+fn sizes_from(text: &str) -> Result<Vec<usize>, String> {
     let inside = text.trim_matches(['(', ')']).trim().trim_end_matches(',');
-    let sizes: Vec<usize> = inside
-        .split(',')
-        .map(|size| size.trim().parse().map_err(|_| wrong()))
-        .collect::<Result<_, _>>()?;
-    let sizes = match sizes.as_slice() {
-        &[1, c, h, w] | &[c, h, w] => [c, h, w],
+    let size = |size: &str| size.trim().parse().map_err(|_| format!("its shape is {text}, and that is none"));
+    inside.split(',').map(size).collect()
+}
+
+fn shape_from(sizes: &[usize]) -> Result<Shape, String> {
+    let wrong = || format!("its shape is {sizes:?}, and a latent is (4, h, w) or (1, 4, h, w)");
+    let sizes = match *sizes {
+        [1, c, h, w] | [c, h, w] => [c, h, w],
         _ => return Err(wrong()),
     };
-    sizes
-        .map(|size| size.to_string())
-        .join("x")
-        .parse()
-        .map_err(|_| wrong())
+    sizes.map(|size| size.to_string()).join("x").parse().map_err(|_| wrong())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        channels: 4,
-        height: 2,
-        width: 3,
-    };
+    const SHAPE: Shape = Shape { channels: 4, height: 2, width: 3 };
 
     fn file(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
-        [
-            MAGIC,
-            &[1, 0],
-            &(header.len() as u16).to_le_bytes(),
-            header.as_bytes(),
-            data,
-        ]
-        .concat()
+        [MAGIC, &[1, 0], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
     }
 
     fn values() -> Vec<f32> {
@@ -202,11 +180,7 @@ mod tests {
             (">f8", bytes(|v| f64::from(v).to_be_bytes().to_vec())),
         ] {
             for shape in ["(4, 2, 3)", "(1, 4, 2, 3)", "(4,2,3,)"] {
-                assert_eq!(
-                    parse(&file(descr, "False", shape, &data)).unwrap(),
-                    (SHAPE, values()),
-                    "{descr} {shape}"
-                );
+                assert_eq!(parse(&file(descr, "False", shape, &data)).unwrap(), (SHAPE, values()), "{descr} {shape}");
             }
         }
     }
@@ -225,10 +199,7 @@ mod tests {
             (file("<f4", "False", "(24,)", &data), "(4, h, w)"),
             (file("<f4", "False", "(2, 4, 2, 3)", &data), "(4, h, w)"),
             (file("<f4", "False", "(4, 0, 3)", &data), "(4, h, w)"),
-            (
-                file("<f4", "False", "(99999999999, 99999999999, 9)", &data),
-                "(4, h, w)",
-            ),
+            (file("<f4", "False", "(99999999999, 99999999999, 9)", &data), "(4, h, w)"),
             (file("<f4", "False", "(4, 2, 3)", &[255; 96]), "finite"),
         ] {
             let why = parse(&bytes).unwrap_err();

@@ -11,7 +11,7 @@ mod ldm;
 mod lora;
 mod mapped;
 mod single;
-pub mod taesd_files;
+mod taesd_files;
 mod tensors;
 
 pub use companions::{Configs, Json};

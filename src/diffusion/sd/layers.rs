@@ -26,14 +26,8 @@ impl<'a> At<'a> {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
         Self { path, ..self.clone() }
     }
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.has(&format!("{}.{name}", self.path))
-    }
     pub fn get(&self, name: &str, shape: &[usize]) -> Tensor {
         self.tensors.get(&self.name(name), shape)
-    }
-    pub fn floats(&self, name: &str, shape: &[usize]) -> Vec<f32> {
-        self.tensors.floats(&self.name(name), shape)
     }
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }

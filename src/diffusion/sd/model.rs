@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
-use super::{Autoencoder, FACTOR, StableDiffusion, files::Parts, unet::Unet};
+use super::{Autoencoder, DecoderChoice, FACTOR, Settings, StableDiffusion, files::Parts};
 use crate::{
     diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing},
     latent::{Latent, Shape},
@@ -14,7 +14,14 @@ use crate::{
 const MOST_STEPS: usize = 50;
 const LARGEST: usize = 256;
 
-pub fn card(parts: &Parts, unet: &Unet, weights: usize) -> Card {
+/// Of a checkpoint, with the sampler that it is loaded with.
+pub fn card(parts: &Parts, settings: &Settings) -> Card {
+    let own = settings.sampler.is_none_or(|s| s == parts.schedule.sampler);
+    let texts = parts.text.0.count() + parts.text_2.as_ref().map_or(0, |t| t.0.count());
+    let decoder = match (&settings.decoder, &parts.vae, &parts.taesd) {
+        (DecoderChoice::Own, Some((tensors, _)), _) | (_, _, Some(tensors)) => tensors.count(),
+        _ => 0,
+    };
     Card {
         name: parts.name.clone(),
         genres: Vec::new(),
@@ -22,9 +29,11 @@ pub fn card(parts: &Parts, unet: &Unet, weights: usize) -> Card {
         context_width: 0,
         latent_channels: 4,
         factor: FACTOR,
-        multiple: unet.config().multiple(),
+        multiple: parts.unet.1.multiple(),
         max_steps: MOST_STEPS,
-        weights,
+        usual_steps: if own { parts.schedule.steps } else { 20 },
+        reads_text: true,
+        weights: parts.unet.0.count() + texts + decoder,
     }
 }
 
@@ -58,12 +67,6 @@ impl StableDiffusion {
             Tensor::from_vec(found?, (1, channels, height, width), &Device::Cpu)
         };
         run(self).map_err(|e: candle_core::Error| self.failed(e))
-    }
-
-    /// Steps that the model was made for, for those who do not say.
-    pub fn usual_steps(&self) -> usize {
-        let own = self.settings.sampler.is_none_or(|s| s == self.schedule.sampler);
-        if own { self.schedule.steps } else { 20 }
     }
 }
 

@@ -21,6 +21,15 @@ pub struct LoraUse {
     pub strength: f32,
 }
 
+impl LoraUse {
+    /// `FILE` or `FILE:strength`; full strength where none is written.
+    pub fn typed(text: &str) -> Self {
+        let with_strength = text.rsplit_once(':').and_then(|(path, s)| Some((path, s.trim().parse::<f32>().ok()?)));
+        let (path, strength) = with_strength.filter(|(_, s)| s.is_finite()).unwrap_or((text, 1.0));
+        Self { path: PathBuf::from(path), strength }
+    }
+}
+
 pub struct Lora {
     file: Arc<Mapped>,
     /// By the layer's name in the file.

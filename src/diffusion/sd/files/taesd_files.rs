@@ -29,14 +29,6 @@ pub fn beside(path: &Path, family: Family) -> Result<Option<Tensors>, Refusal> {
     Ok(None)
 }
 
-/// A file or folder that was asked for by name.
-pub fn open(path: &Path) -> Result<Tensors, Refusal> {
-    if path.is_dir() {
-        return Ok(named(&folder::weights(path)?));
-    }
-    Ok(named(&[Arc::new(Mapped::open(path)?)]))
-}
-
 /// diffusers' names. The original files number the layers and have the squashing of the latent as layer 0 of the decoder.
 fn named(files: &[Arc<Mapped>]) -> Tensors {
     let mut all = Tensors::new(&candle_core::Device::Cpu);

@@ -121,10 +121,6 @@ impl Tensors {
         self.deltas.entry(name.to_owned()).or_default().push(delta);
     }
 
-    pub fn clear_patches(&mut self) {
-        self.deltas.clear();
-    }
-
     /// The numbers of a tensor, a LoRA's delta added; zeros, and a note, where it is missing or has another shape.
     pub fn floats(&self, name: &str, shape: &[usize]) -> Vec<f32> {
         let len = shape.iter().product();
