@@ -37,6 +37,11 @@ fn every_sampler_goes_the_same_way_as_diffusers() {
 }
 
 #[test]
+fn prediction_spacing_and_betas_are_those_of_the_checkpoint() {
+    each(Case::own_schedulers);
+}
+
+#[test]
 fn guidance_is_that_of_diffusers() {
     each(Case::guidance);
 }

@@ -23,6 +23,8 @@ pub struct Case {
     /// Which prompt the U-Net's cases were made with.
     used: usize,
     lora_strength: f32,
+    /// Runs by a scheduler configuration of their own: name, steps, configuration.
+    own: Vec<(String, usize, String)>,
     pool: Pool,
 }
 
@@ -32,7 +34,12 @@ impl Case {
         let text = std::fs::read_to_string(folder.join("case.json")).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let prompts = json["prompts"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().to_owned()).collect();
+        let own = json["own"].as_array().into_iter().flatten().map(|run| {
+            let name = run["name"].as_str().unwrap().to_owned();
+            (name, run["steps"].as_u64().unwrap() as usize, run["config"].to_string())
+        });
         Self {
+            own: own.collect(),
             folder: folder.to_owned(),
             tensors,
             prompts,
@@ -115,7 +122,8 @@ impl Case {
             (Sampler::Lcm, "lcm4", 4),
             (Sampler::Lcm, "lcm1", 1),
         ] {
-            let model = self.model(Settings { sampler: Some(sampler), noise: Some(noise.clone()), ..Settings::default() });
+            let model =
+                self.model(Settings { sampler: Some(sampler), noise: Some(noise.clone()), ..Settings::default() });
             let times: Vec<f32> = model.schedule(steps).steps().iter().map(|s| s.timestep).collect();
             assert_eq!(times, self.get(&format!("{name}_timesteps")).to_vec1::<f32>().unwrap(), "{name}");
             let mut seen = 0;
@@ -129,7 +137,24 @@ impl Case {
             };
             model.denoise(self.get("z"), &self.text_used(1.0), steps, after).unwrap();
             assert_eq!(seen, steps);
-            assert!(self.tensors.contains_key(&format!("{name}_x{}", steps - 1)), "{name}: the last step is not in the case");
+            assert!(
+                self.tensors.contains_key(&format!("{name}_x{}", steps - 1)),
+                "{name}: the last step is not in the case"
+            );
+        }
+    }
+
+    /// Only for cases that were unpacked for this test: writes the scheduler's configuration into the folder.
+    pub fn own_schedulers(&self) {
+        assert!(!self.own.is_empty());
+        for (name, steps, config) in &self.own {
+            std::fs::write(self.folder.join("scheduler/scheduler_config.json"), config).unwrap();
+            let model = self.model(Settings::default());
+            let times: Vec<f32> = model.schedule(*steps).steps().iter().map(|s| s.timestep).collect();
+            assert_eq!(times, self.get(&format!("{name}_timesteps")).to_vec1::<f32>().unwrap(), "{name}");
+            let found = model.denoise(self.get("z"), &self.text_used(1.0), *steps, &mut |_, _| {}).unwrap();
+            let found = Tensor::from_vec(found, self.get("z").shape(), &Device::Cpu).unwrap();
+            self.near(&format!("{name}_x{}", steps - 1), &found, RUN);
         }
     }
 
@@ -159,7 +184,8 @@ impl Case {
         let kohya = self.folder.join("lora.safetensors");
         self.near("lora07_eps_999", &self.with_lora(&kohya), PASS);
         // PEFT's names of the same LoRA: dots, A and B, and alpha / rank within B.
-        let unet = safetensors::load(self.folder.join("unet/diffusion_pytorch_model.safetensors"), &Device::Cpu).unwrap();
+        let unet =
+            safetensors::load(self.folder.join("unet/diffusion_pytorch_model.safetensors"), &Device::Cpu).unwrap();
         let kohya = safetensors::load(&kohya, &Device::Cpu).unwrap();
         let mut peft = std::collections::HashMap::new();
         for layer in unet.keys().filter_map(|n| n.strip_suffix(".weight")) {
