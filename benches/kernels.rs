@@ -1,6 +1,7 @@
 //! GFLOP/s of each kind of layer of the model in the box, and of whole pictures: `cargo bench --bench kernels`.
 //!
-//! Throughput is printed in `Gelem/s`, where an element is one floating-point operation. candle's own convolution runs
+//! Throughput is printed in `Gelem/s`, where an element is one floating-point operation of
+//! the direct convolution (Winograd's way does fewer and shows more). candle's own convolution runs
 //! beside ours as the yardstick; benches/pytorch.py measures PyTorch on the same weights.
 
 use candle_core::{Device, Tensor};
@@ -9,7 +10,9 @@ use std::{hint::black_box, sync::Arc, time::Instant};
 use wavedream::{
     Stamp,
     diffusion::{Conditioning, Picture, load},
-    kernels::{Activation, Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target, physical_cores},
+    kernels::{
+        Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target, Winograd, physical_cores,
+    },
     latent::{Latent, Shape},
 };
 
@@ -31,15 +34,18 @@ fn convolutions(c: &mut Criterion) {
             input.fill_from(&vec![0.5; inputs * side * side]);
             let mut output = Grid::new(outputs, side, side);
             let weight = |o, t, c| (o + 2 * t + 3 * c) as f32 * 1e-4;
-            let conv = Conv::new(set, ConvShape::conv3x3(inputs, outputs), weight);
+            let direct = Conv3::Direct(Conv::new(set, ConvShape::conv3x3(inputs, outputs), weight));
+            let winograd = Conv3::Winograd(Winograd::new(set, inputs, outputs, false, weight));
             let affine = Affine::bias(&vec![0.1; outputs]);
             group.throughput(Throughput::Elements(flops(inputs, outputs, side)));
-            group.bench_function(format!("{inputs}->{outputs} at {side}x{side}"), |b| {
-                b.iter(|| {
-                    let finish = Finish::plain(&affine).before(Activation::Silu);
-                    conv.run(&pool, black_box(&input), finish, Target::Grid(&mut output));
+            for (way, conv) in [("direct", direct), ("Winograd", winograd)] {
+                group.bench_function(format!("{inputs}->{outputs} at {side}x{side}, {way}"), |b| {
+                    b.iter(|| {
+                        let finish = Finish::plain(&affine).before(Activation::Silu);
+                        conv.run(&pool, black_box(&input), finish, Target::Grid(&mut output));
+                    });
                 });
-            });
+            }
         }
     }
 }
@@ -49,7 +55,9 @@ fn candle(c: &mut Criterion) {
     group.sample_size(10);
     for (inputs, outputs, side) in CONVOLUTIONS {
         let tensor = |shape: (usize, usize, usize, usize)| Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu);
-        let (Ok(x), Ok(w)) = (tensor((1, inputs, side, side)), tensor((outputs, inputs, 3, 3))) else { return };
+        let (Ok(x), Ok(w)) = (tensor((1, inputs, side, side)), tensor((outputs, inputs, 3, 3))) else {
+            return;
+        };
         group.throughput(Throughput::Elements(flops(inputs, outputs, side)));
         group.bench_function(format!("{inputs}->{outputs} at {side}x{side}"), |b| {
             b.iter(|| black_box(&x).conv2d(&w, 1, 1, 1, 1));

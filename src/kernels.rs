@@ -4,11 +4,14 @@
 //! pixel of a block is one cache line, the step from pixel to pixel is a constant of the instruction, and the border
 //! saves every test for the edge. One micro-kernel ([`tile`]) keeps up to 14 pixels x 2 blocks of results in registers
 //! and runs over a list of segments (a tap of the filter, 16 input channels); 3x3 convolutions, 2x2 with stride 2,
-//! 1x1, linear layers and both products of attention are different lists of segments for it. What follows a
-//! convolution (bias, modulation, activation, residual, pixel-shuffle, conversion to bytes) happens on the tile while it
-//! is in the first-level cache.
+//! 1x1, linear layers and both products of attention are different lists of segments for it. 3x3 convolutions of up to
+//! 128 channels go through Winograd's transform, whose products run on the same tile. What follows a convolution (bias,
+//! modulation, activation, residual, pixel-shuffle, conversion to bytes) happens on the tile while it is in the
+//! first-level cache.
 //!
 //! Everything here runs on the thread that calls it and on the workers of its [`Pool`].
+
+#![allow(clippy::needless_range_loop, reason = "registers, pixels and taps are counted; several arrays share an index")]
 
 mod attention;
 mod band;
@@ -21,6 +24,7 @@ mod norm;
 mod pool;
 mod portable;
 mod tile;
+mod winograd;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -32,8 +36,9 @@ mod x86_64;
 pub use attention::Attention;
 pub use band::Band;
 pub use candle_op::Conv3x3;
-pub use conv::{Activation, Affine, Conv, ConvShape, Finish, Tap, Target};
+pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Tap, Target};
 pub use grid::{Floats, Grid};
 pub use instructions::Instructions;
 pub use norm::LayerNorm;
 pub use pool::{Pool, physical_cores};
+pub use winograd::Winograd;

@@ -25,26 +25,11 @@ use crate::{
 
 /// Each mapping's name and a sentence on it.
 pub const NAMES: [(&str, &str); 5] = [
-    (
-        "paper",
-        "the published way to the letter: z-score, one fixed permutation, reshape (Yamashiro et al. 2024)",
-    ),
-    (
-        "flow",
-        "each sample keeps its cell until it is overwritten: the calmest motion",
-    ),
-    (
-        "gauss",
-        "as paper, but whitened and rank-Gaussianised: what a diffusion model expects",
-    ),
-    (
-        "walk",
-        "key noises a beat apart with slerp between them; the signal sets the speed and picks the next key",
-    ),
-    (
-        "spectral",
-        "band powers and phases steer a few fixed directions on the sphere of noise",
-    ),
+    ("paper", "the published way to the letter: z-score, one fixed permutation, reshape (Yamashiro et al. 2024)"),
+    ("flow", "each sample keeps its cell until it is overwritten: the calmest motion"),
+    ("gauss", "as paper, but whitened and rank-Gaussianised: what a diffusion model expects"),
+    ("walk", "key noises a beat apart with slerp between them; the signal sets the speed and picks the next key"),
+    ("spectral", "band powers and phases steer a few fixed directions on the sphere of noise"),
 ];
 
 /// More values than any picture needs (4x1024x1024), so that a typing error does not ask for all memory.
@@ -97,11 +82,7 @@ impl FromStr for Shape {
         };
         let values = channels.checked_mul(height).and_then(|plane| plane.checked_mul(width));
         match values {
-            Some(1..=MOST_VALUES) => Ok(Shape {
-                channels,
-                height,
-                width,
-            }),
+            Some(1..=MOST_VALUES) => Ok(Shape { channels, height, width }),
             _ => Err(wrong()),
         }
     }
@@ -147,14 +128,8 @@ pub fn mapping(name: &str) -> Result<Box<dyn Mapping>, UnknownMapping> {
         "walk" => Box::new(walk::Walk::default()),
         "spectral" => Box::new(spectral::Spectral::default()),
         _ => {
-            let nearest = NAMES
-                .iter()
-                .map(|(known, _)| *known)
-                .min_by_key(|known| strsim::levenshtein(known, name));
-            return Err(UnknownMapping {
-                name: name.chars().take(40).collect(),
-                nearest: nearest.unwrap_or("flow"),
-            });
+            let nearest = NAMES.iter().map(|(known, _)| *known).min_by_key(|known| strsim::levenshtein(known, name));
+            return Err(UnknownMapping { name: name.chars().take(40).collect(), nearest: nearest.unwrap_or("flow") });
         }
     })
 }
@@ -203,27 +178,14 @@ mod tests {
 
     #[test]
     fn a_shape_is_read_as_it_is_written() {
-        let shape = Shape {
-            channels: 4,
-            height: 36,
-            width: 64,
-        };
+        let shape = Shape { channels: 4, height: 36, width: 64 };
         assert_eq!(shape.to_string(), "4x36x64");
         assert_eq!("4x36x64".parse(), Ok(shape));
     }
 
     #[test]
     fn what_is_no_shape_is_refused_in_a_sentence() {
-        for text in [
-            "",
-            "4x64",
-            "4x64x64x1",
-            "4x0x64",
-            "4x-1x64",
-            "big",
-            "4x99999999999x99999999999",
-            "4x2048x2048",
-        ] {
+        for text in ["", "4x64", "4x64x64x1", "4x0x64", "4x-1x64", "big", "4x99999999999x99999999999", "4x2048x2048"] {
             let error = text.parse::<Shape>().unwrap_err().to_string();
             assert!(error.contains(text) && error.contains("4x64x64"), "{error}");
         }

@@ -140,10 +140,9 @@ pub fn open(url_or_path: &str) -> Result<Box<dyn Source>, SourceError> {
     match address.scheme.as_deref() {
         None | Some("file") => file::open(&address),
         Some("synth") => synth::open(&address),
-        Some(scheme) if LATER_SCHEMES.contains(&scheme) => Err(SourceError::NotInThisVersion {
-            url: address.text.clone(),
-            scheme: scheme.to_owned(),
-        }),
+        Some(scheme) if LATER_SCHEMES.contains(&scheme) => {
+            Err(SourceError::NotInThisVersion { url: address.text.clone(), scheme: scheme.to_owned() })
+        }
         Some(scheme) => Err(SourceError::UnknownScheme {
             url: address.text.clone(),
             scheme: scheme.to_owned(),

@@ -52,11 +52,7 @@ pub struct FrameClock {
 impl FrameClock {
     /// The clock of a film: frame `frame` of `fps` a second.
     pub fn of_film(frame: u64, fps: f64) -> Self {
-        Self {
-            time_secs: frame as f64 / fps,
-            delta_secs: 1.0 / fps,
-            frame,
-        }
+        Self { time_secs: frame as f64 / fps, delta_secs: 1.0 / fps, frame }
     }
 }
 
@@ -107,10 +103,7 @@ impl Use {
         Self {
             name: name.to_owned(),
             amount,
-            params: params
-                .iter()
-                .map(|&(name, value)| (name.to_owned(), value))
-                .collect(),
+            params: params.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
         }
     }
 }
@@ -131,11 +124,7 @@ pub struct SignalTrace {
 
 impl Default for SignalTrace {
     fn default() -> Self {
-        Self {
-            points: [0.0; TRACE_POINTS],
-            level: 0.0,
-            onset: 0.0,
-        }
+        Self { points: [0.0; TRACE_POINTS], level: 0.0, onset: 0.0 }
     }
 }
 

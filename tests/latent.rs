@@ -8,11 +8,7 @@ use wavedream::{
     signal::{WINDOW_CHANNELS, Window},
 };
 
-const SD: Shape = Shape {
-    channels: 4,
-    height: 64,
-    width: 64,
-};
+const SD: Shape = Shape { channels: 4, height: 64, width: 64 };
 
 /// A signal as a function of frame and channel.
 type Signal = fn(u64, usize) -> f64;
@@ -58,11 +54,7 @@ impl Recording {
         let first = (hop * 512 / 30) as usize;
         let end = first + samples;
         Window {
-            stamp: Stamp {
-                hop: 30 + hop,
-                signal_secs: end as f64 / 512.0,
-                arrived: Instant::now(),
-            },
+            stamp: Stamp { hop: 30 + hop, signal_secs: end as f64 / 512.0, arrived: Instant::now() },
             first_sample: first as u64,
             samples: self.0[first * WINDOW_CHANNELS..end * WINDOW_CHANNELS].to_vec(),
         }
@@ -121,10 +113,7 @@ fn blurred(latent: &[f32]) -> Vec<f32> {
         };
         let cell = |i: i64| {
             let (plane, y, x) = (i / (height * width), i / width % height, i % width);
-            (-6..=6)
-                .map(|d| weights[(d + 6) as usize] * at(plane, y + d * step.0, x + d * step.1))
-                .sum::<f32>()
-                / norm
+            (-6..=6).map(|d| weights[(d + 6) as usize] * at(plane, y + d * step.0, x + d * step.1)).sum::<f32>() / norm
         };
         (0..from.len() as i64).map(cell).collect()
     };
@@ -143,16 +132,9 @@ fn paper_equals_numpy_in_every_cell() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/latent/paper.npy");
     let (shape, expected) = npy::read(&fixture).unwrap();
     let mut out = vec![0.0; shape.len()];
-    let window = Window {
-        samples,
-        ..Recording::of(one_over_f, 0).window(0, 0)
-    };
+    let window = Window { samples, ..Recording::of(one_over_f, 0).window(0, 0) };
     latent::mapping("paper").unwrap().map(&window, shape, &mut out);
-    let worst = out
-        .iter()
-        .zip(&expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let worst = out.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-6, "{worst}");
 }
 
@@ -163,10 +145,7 @@ fn every_mapping_is_of_zero_mean_and_unit_variance_on_every_signal() {
             for (hop, latent) in film_of(name, signal, 75).iter().enumerate().step_by(15) {
                 let (mean, power) = (moment(latent, 1), moment(latent, 2));
                 assert!(mean.abs() < 0.05, "{name} on {what}, hop {hop}: mean {mean}");
-                assert!(
-                    (power - 1.0).abs() < 0.02,
-                    "{name} on {what}, hop {hop}: mean square {power}"
-                );
+                assert!((power - 1.0).abs() < 0.02, "{name} on {what}, hop {hop}: mean square {power}");
             }
         }
     }
@@ -180,10 +159,7 @@ fn no_mapping_leaves_a_pattern_between_neighbouring_cells() {
             for lag in [1, 2, 32, 64, 4096] {
                 let r = likeness(&latent[lag..], &latent[..latent.len() - lag]);
                 // 5 deviations of the estimate for white noise.
-                assert!(
-                    r.abs() < 5.0 / (latent.len() as f64).sqrt(),
-                    "{name} on {what}: {r} at lag {lag}"
-                );
+                assert!(r.abs() < 5.0 / (latent.len() as f64).sqrt(), "{name} on {what}: {r} at lag {lag}");
             }
         }
     }
@@ -196,10 +172,7 @@ fn all_but_paper_are_normally_distributed() {
             let latent = film_of(name, signal, 90).pop().unwrap();
             let kurtosis = moment(&latent, 4) / moment(&latent, 2).powi(2);
             let skew = moment(&latent, 3);
-            assert!(
-                (kurtosis - 3.0).abs() < allowed && skew.abs() < 0.15,
-                "{name} on {what}: {kurtosis}, {skew}"
-            );
+            assert!((kurtosis - 3.0).abs() < allowed && skew.abs() < 0.15, "{name} on {what}: {kurtosis}, {skew}");
         }
     }
 }
@@ -251,11 +224,7 @@ fn flow_is_nearly_the_same_after_a_jump_as_when_followed() {
     let followed = film(mapping.as_mut(), one_over_f, 300, SD).pop().unwrap();
     mapping.reset();
     let mut jumped = vec![0.0; SD.len()];
-    mapping.map(
-        &Recording::of(one_over_f, 512 + 300 * 18).window(299, 512),
-        SD,
-        &mut jumped,
-    );
+    mapping.map(&Recording::of(one_over_f, 512 + 300 * 18).window(299, 512), SD, &mut jumped);
     let likeness = likeness(&followed, &jumped);
     assert!(likeness > 0.5, "{likeness}");
 }
@@ -264,14 +233,7 @@ fn flow_is_nearly_the_same_after_a_jump_as_when_followed() {
 fn the_same_windows_give_the_same_bits() {
     for (name, _) in NAMES {
         let (first, second) = (film_of(name, bursts, 35), film_of(name, bursts, 35));
-        assert!(
-            first
-                .iter()
-                .flatten()
-                .zip(second.iter().flatten())
-                .all(|(a, b)| a.to_bits() == b.to_bits()),
-            "{name}"
-        );
+        assert!(first.iter().flatten().zip(second.iter().flatten()).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}");
     }
 }
 
@@ -281,11 +243,7 @@ fn none_freezes_or_jumps_when_the_signal_breaks() {
     let always_flat: Signal = |_, _| 0.0;
     let clipped: Signal = |frame, channel| one_over_f(frame, channel).clamp(-6.0, 6.0);
     let missing: Signal = |frame, channel| {
-        if channel % 3 == 0 {
-            f64::NAN
-        } else {
-            one_over_f(frame, channel)
-        }
+        if channel % 3 == 0 { f64::NAN } else { one_over_f(frame, channel) }
     };
     let one_left: Signal = |frame, channel| if channel == 9 { one_over_f(frame, 9) } else { 0.0 };
     let cases: [(Signal, &str); 6] = [
@@ -305,11 +263,7 @@ fn none_freezes_or_jumps_when_the_signal_breaks() {
             let motion = motion(&film);
             let least = motion.iter().fold(f64::MAX, |least, v| least.min(*v));
             assert!(least > 0.003, "{name} freezes when {what}: {least}");
-            assert!(
-                most(&motion) < allowed,
-                "{name} jumps when {what}: {} against {allowed}",
-                most(&motion)
-            );
+            assert!(most(&motion) < allowed, "{name} jumps when {what}: {} against {allowed}", most(&motion));
         }
     }
 }
@@ -349,11 +303,7 @@ fn other_shapes_are_filled_as_well() {
         for (name, _) in NAMES {
             let film = film(latent::mapping(name).unwrap().as_mut(), one_over_f, 12, shape);
             let (first, last) = (&film[0], &film[11]);
-            assert!(
-                (moment(last, 2) - 1.0).abs() < 0.1,
-                "{name} {text}: {}",
-                moment(last, 2)
-            );
+            assert!((moment(last, 2) - 1.0).abs() < 0.1, "{name} {text}: {}", moment(last, 2));
             assert!(moment(last, 1).abs() < 0.15, "{name} {text}: {}", moment(last, 1));
             assert!(likeness(first, last) < 0.999, "{name} {text} stands still");
         }
@@ -369,10 +319,7 @@ fn knobs_are_taken_while_running_and_unknown_ones_refused() {
         let mut mapping = latent::mapping(name).unwrap();
         let before = mean(&motion(&film(mapping.as_mut(), one_over_f, 45, SD)));
         mapping.reset();
-        assert!(
-            mapping.set(knob, f32::NAN) && mapping.set(knob, value),
-            "{name} has no {knob}"
-        );
+        assert!(mapping.set(knob, f32::NAN) && mapping.set(knob, value), "{name} has no {knob}");
         mean(&motion(&film(mapping.as_mut(), one_over_f, 45, SD))) / before
     };
     assert!(brisk("walk", "beat_secs", 8.0) < 0.4);

@@ -78,9 +78,8 @@ fn rule_of_0_and_1(precision: Precision) {
 fn transitions_start_and_end_without_a_jump() {
     let Some(mut stage) = headless(SIZE) else { return };
     let look = Look::default();
-    for (i, name) in ["dissolve", "ripple", "perlin", "kaleidoscope", "zoom_blur", "ink_bleed", "displacement"]
-        .iter()
-        .enumerate()
+    for (i, name) in
+        ["dissolve", "ripple", "perlin", "kaleidoscope", "zoom_blur", "ink_bleed", "displacement"].iter().enumerate()
     {
         let start = i as u64 * 100;
         stage.compositor().show(&aurora(160, 90));
@@ -144,10 +143,7 @@ fn a_picture_that_comes_early_fades_on_from_what_is_seen() {
 #[test]
 fn crossfade_0_cuts() {
     let Some(mut stage) = headless((16, 16)) else { return };
-    let look = Look {
-        crossfade: 0.0,
-        ..Look::default()
-    };
+    let look = Look { crossfade: 0.0, ..Look::default() };
     for frame in 0..24 {
         let value = if frame / 4 % 2 == 0 { 40 } else { 200 };
         if frame % 4 == 0 {
@@ -184,10 +180,7 @@ fn the_same_pictures_and_times_give_the_same_bytes() {
 fn frozen_the_frame_stays_and_afterwards_all_goes_on() {
     let Some(mut stage) = headless(SIZE) else { return };
     let look = stage_pictures::everything();
-    let frozen = Look {
-        freeze: true,
-        ..look.clone()
-    };
+    let frozen = Look { freeze: true, ..look.clone() };
     stage.compositor().show(&aurora(96, 96));
     let mut still = Vec::new();
     for frame in 0..5 {
@@ -238,10 +231,7 @@ fn a_picture_of_the_stages_size_comes_out_as_it_went_in() {
 fn contained_pictures_lie_on_black_or_on_their_own_blur() {
     let Some(mut stage) = headless((80, 40)) else { return };
     stage.compositor().show(&plain(32, 32, [200, 200, 200]));
-    let mut look = Look {
-        fit: Fit::Contain,
-        ..Look::default()
-    };
+    let mut look = Look { fit: Fit::Contain, ..Look::default() };
     let signal = SignalTrace::default();
     let black = stage.frame(&clock(0), &look, &signal).unwrap();
     let pixel = |rgba: &[u8], x: usize| rgba[4 * (20 * 80 + x)];
@@ -274,13 +264,7 @@ fn an_effect_at_amount_0_changes_nothing_and_every_effect_at_1_changes_something
     let signal = stage_pictures::signal(3.0);
     let plain = stage.frame(&clock(0), &Look::default(), &signal).unwrap();
     for (i, used) in stage_pictures::vivid_effects().into_iter().enumerate() {
-        let mut look = Look {
-            effects: vec![Use {
-                amount: 0.0,
-                ..used.clone()
-            }],
-            ..Look::default()
-        };
+        let mut look = Look { effects: vec![Use { amount: 0.0, ..used.clone() }], ..Look::default() };
         let start = 10 + 20 * i as u64;
         assert!(stage.frame(&clock(start), &look, &signal).unwrap() == plain, "{} at 0", used.name);
         look.effects[0].amount = 1.0;
@@ -298,10 +282,7 @@ fn the_signal_bends_the_picture_and_silence_does_not() {
     let Some(mut stage) = headless(SIZE) else { return };
     stage.compositor().show(&aurora(160, 90));
     let still = stage.frame(&clock(0), &Look::default(), &SignalTrace::default()).unwrap();
-    let look = Look {
-        effects: vec![Use::new("displace", 1.0, &[("depth", 0.2)])],
-        ..Look::default()
-    };
+    let look = Look { effects: vec![Use::new("displace", 1.0, &[("depth", 0.2)])], ..Look::default() };
     let silent = stage.frame(&clock(1), &look, &SignalTrace::default()).unwrap();
     assert!(mean_difference(&still, &silent) < 0.05);
     let bent = stage.frame(&clock(2), &look, &stage_pictures::signal(0.0)).unwrap();
@@ -347,7 +328,9 @@ fn settings_out_of_range_and_unknown_names_do_no_harm() {
 fn another_size_of_picture_or_window_goes_on() {
     let Some(mut stage) = headless((64, 36)) else { return };
     let look = stage_pictures::everything();
-    for (frame, (width, height)) in [(64, 64), (64, 64), (96, 54), (96, 54), (16, 200), (500, 3)].into_iter().enumerate() {
+    for (frame, (width, height)) in
+        [(64, 64), (64, 64), (96, 54), (96, 54), (16, 200), (500, 3)].into_iter().enumerate()
+    {
         stage.compositor().show(&aurora(width, height));
         for step in 0..3 {
             let at = clock(3 * frame as u64 + step);

@@ -41,9 +41,7 @@ fn check(name: &str, rgba: &[u8], wrong: &mut Vec<String>) {
 fn run(stage: &mut Headless, frames: std::ops::Range<u64>, look: &Look) -> Vec<u8> {
     let mut rgba = Vec::new();
     for frame in frames {
-        rgba = stage
-            .frame(&FrameClock::of_film(frame, 30.0), look, &signal(frame as f32 * 0.2))
-            .unwrap();
+        rgba = stage.frame(&FrameClock::of_film(frame, 30.0), look, &signal(frame as f32 * 0.2)).unwrap();
     }
     rgba
 }
@@ -55,10 +53,7 @@ fn effects_look_as_recorded() {
         // A stage of its own each: feedback and time begin at 0.
         let Some(mut stage) = headless(SIZE) else { return };
         let name = format!("effect_{}", used.name);
-        let look = Look {
-            effects: vec![used],
-            ..Look::default()
-        };
+        let look = Look { effects: vec![used], ..Look::default() };
         stage.compositor().show(&aurora(160, 90));
         let rgba = run(&mut stage, 0..6, &look);
         check(&name, &rgba, &mut wrong);

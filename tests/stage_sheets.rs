@@ -10,9 +10,8 @@ use wavedream::stage::{FrameClock, Headless, Kind, Look, ShaderLibrary, Use};
 
 fn stage(size: (u32, u32)) -> Headless {
     let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let library = ShaderLibrary::builtin()
-        .with_folder(shaders.join("effects"))
-        .with_folder(shaders.join("transitions"));
+    let library =
+        ShaderLibrary::builtin().with_folder(shaders.join("effects")).with_folder(shaders.join("transitions"));
     for message in library.messages() {
         eprintln!("{message}");
     }
@@ -103,11 +102,7 @@ fn effects() {
         }
         let mut stage = stage(size);
         let name = used.name.clone();
-        let look = Look {
-            crossfade: 0.0,
-            effects: vec![used],
-            ..Look::default()
-        };
+        let look = Look { crossfade: 0.0, effects: vec![used], ..Look::default() };
         let mut frames = Vec::new();
         for (i, picture) in [aurora(512, 512), marble(512, 512)].iter().enumerate() {
             let mut rgba = Vec::new();
@@ -116,9 +111,7 @@ fn effects() {
                     stage.compositor().show(picture);
                 }
                 let frame = 100 * i as u64 + frame;
-                rgba = stage
-                    .frame(&FrameClock::of_film(frame, 30.0), &look, &signal(frame as f32 * 0.15))
-                    .unwrap();
+                rgba = stage.frame(&FrameClock::of_film(frame, 30.0), &look, &signal(frame as f32 * 0.15)).unwrap();
             }
             frames.push(rgba);
         }
@@ -138,10 +131,7 @@ fn speed() {
         ] {
             let mut stage = stage((width, height));
             let names: Vec<_> = effects.iter().map(|used| used.name.clone()).collect();
-            let look = Look {
-                effects,
-                ..Look::default()
-            };
+            let look = Look { effects, ..Look::default() };
             let pictures = [aurora(512, 512), marble(512, 512)];
             let mut rgba = Vec::new();
             let mut start = Instant::now();
@@ -152,9 +142,7 @@ fn speed() {
                 if frame % 3 == 0 {
                     stage.compositor().show(&pictures[frame % 2]);
                 }
-                stage
-                    .submit(&FrameClock::of_film(frame as u64, 30.0), &look, &signal(frame as f32))
-                    .unwrap();
+                stage.submit(&FrameClock::of_film(frame as u64, 30.0), &look, &signal(frame as f32)).unwrap();
                 if frame > 0 {
                     stage.fetch(&mut rgba).unwrap();
                 }
@@ -195,10 +183,7 @@ fn cost() {
     time(&mut stage, &Look::default(), "nothing");
     for used in vivid_effects() {
         let name = used.name.clone();
-        let look = Look {
-            effects: vec![used],
-            ..Look::default()
-        };
+        let look = Look { effects: vec![used], ..Look::default() };
         time(&mut stage, &look, &name);
     }
     let names: Vec<String> = stage

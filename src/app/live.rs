@@ -60,7 +60,13 @@ pub struct Live {
 
 impl Live {
     /// `line` is open already, so that a source that is not there is told before a window opens.
-    pub fn start(source: String, line: Line, table: Table, dials: DreamDials, dreamer: Arc<Dreamer>) -> std::io::Result<Self> {
+    pub fn start(
+        source: String,
+        line: Line,
+        table: Table,
+        dials: DreamDials,
+        dreamer: Arc<Dreamer>,
+    ) -> std::io::Result<Self> {
         let report = Arc::new(ArcSwap::from_pointee(Report { source: source.clone(), ..Report::default() }));
         let dials = Arc::new(ArcSwapOption::from_pointee(dials));
         let (sources, wanted) = bounded(1);

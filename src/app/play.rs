@@ -17,8 +17,8 @@ use super::{
     setup::{Setup, declare_model, declare_shaders, set_up},
     trace_from_pulse,
     window::{
-        self, Frame, Gpu, Health, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Scope, StageApp, Trace, WindowOptions,
-        WindowState,
+        self, Frame, Gpu, Health, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Scope, StageApp, Trace,
+        WindowOptions, WindowState,
     },
 };
 use crate::{
@@ -119,7 +119,8 @@ impl Show {
     }
 
     fn say(&mut self, level: Level, text: String) {
-        if self.messages.last().is_some_and(|(at, _, last)| *last == text && at.elapsed().as_secs_f32() < MESSAGE_SECS) {
+        if self.messages.last().is_some_and(|(at, _, last)| *last == text && at.elapsed().as_secs_f32() < MESSAGE_SECS)
+        {
             return;
         }
         self.messages.push((Instant::now(), level, text));

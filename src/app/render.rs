@@ -53,7 +53,10 @@ pub fn run(args: RenderArgs) -> Result<()> {
         bail!("{}: {secs} s at {} frames a second is less than one frame", setup.source, args.fps);
     }
     let mut frame_maker = FrameMaker::new(setup, line, &args)?;
-    let mut film = Film::create(&args.output, frame_maker.size, args.fps)?;
+    let mut film = Film::create(&args.output, frame_maker.size, f64::from(args.fps))?;
+    for note in film.notes() {
+        eprintln!("{note}");
+    }
     let stop = stop_on_signal()?;
 
     let progress = progress(frames);
@@ -77,7 +80,7 @@ pub fn run(args: RenderArgs) -> Result<()> {
     let took_secs = start.elapsed().as_secs_f64();
     println!(
         "{}: {written} frames of {}x{}, {:.1} s of film in {took_secs:.1} s ({:.1} frames a second){}",
-        made.display(),
+        made.path.display(),
         frame_maker.size.0,
         frame_maker.size.1,
         written as f64 / f64::from(args.fps),

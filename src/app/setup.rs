@@ -47,7 +47,8 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
         table.set("/dream/model", Value::text(name), Origin::CommandLine)?;
     }
     for setting in &args.set {
-        let outcome = table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(error.to_string()))?;
+        let outcome =
+            table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(error.to_string()))?;
         warnings.extend(outcome.clamped.map(|clamped| clamped.to_string()));
     }
     let wanted = table.handle("/dream/model")?.text();

@@ -214,10 +214,7 @@ impl Shared {
             overlay: overlay::Overlay::default(),
             error: None,
         };
-        Self {
-            inner: Arc::new(Mutex::new(inner)),
-            stop,
-        }
+        Self { inner: Arc::new(Mutex::new(inner)), stop }
     }
 
     /// A panic in the stage app does not end the show, so its poison is ignored.

@@ -145,6 +145,8 @@ mod tests {
         let mut model = crate::diffusion::load("box").unwrap();
         let report = bench(&mut *model, Shape { channels: 4, height: 8, width: 16 }, 2, 0.0).unwrap();
         assert_eq!((report.pictures, report.width, report.height, report.steps), (3, 128, 64, 2));
-        assert!(report.pictures_per_s > 0.0 && report.gflop_per_picture > 0.1 && !report.runtime.instructions.is_empty());
+        assert!(
+            report.pictures_per_s > 0.0 && report.gflop_per_picture > 0.1 && !report.runtime.instructions.is_empty()
+        );
     }
 }

@@ -144,7 +144,9 @@ impl Shared {
             let mut picture = unused(&mut pictures, &request.latent);
             let began = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let Some(canvas) = Arc::get_mut(&mut picture) else { return Err("a picture was still in use".to_owned()) };
+                let Some(canvas) = Arc::get_mut(&mut picture) else {
+                    return Err("a picture was still in use".to_owned());
+                };
                 model.generate(&request.latent, &request.with, request.steps, canvas).map_err(|e| e.to_string())
             }));
             let result = result.unwrap_or_else(|panic| Err(format!("the model panicked: {}", message(&*panic))));
@@ -213,7 +215,8 @@ impl Record {
     }
 
     fn sum_up(&self) -> Stats {
-        let quantiles = |value: fn(&(Instant, f32, Timing)) -> f32| Quantiles::of(self.finished.iter().map(value).collect());
+        let quantiles =
+            |value: fn(&(Instant, f32, Timing)) -> f32| Quantiles::of(self.finished.iter().map(value).collect());
         let now = Instant::now();
         let recent: Vec<_> = self.finished.iter().map(|f| f.0).filter(|at| now - *at < RATE_OVER).collect();
         let pictures_per_s = match recent[..] {

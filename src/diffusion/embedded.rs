@@ -22,7 +22,7 @@ use encoder::Encoder;
 
 use super::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, weights::Weights};
 use crate::{
-    kernels::{Activation, Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
     latent::{Latent, Shape},
 };
 
@@ -62,19 +62,22 @@ struct Canvas {
 }
 
 /// A convolution of the network with its bias.
-struct Layer {
-    conv: Conv,
+struct Layer<C = Conv> {
+    conv: C,
     bias: Affine,
 }
 
-impl Layer {
+impl Layer<Conv3> {
     /// A 3x3 convolution by the names of network.py.
     fn conv3x3(weights: &Weights, set: Instructions, name: &str) -> Self {
         let (weight, bias) = (weights.get(&format!("{name}.weight")), weights.get(&format!("{name}.bias")));
         let inputs = weight.len() / (9 * bias.len()).max(1);
-        let shape = ConvShape::conv3x3(inputs, bias.len());
-        Self { conv: Conv::new(set, shape, |o, t, c| weight[(o * inputs + c) * 9 + t]), bias: Affine::bias(bias) }
+        let conv = Conv3::new(set, inputs, bias.len(), false, |o, t, c| weight[(o * inputs + c) * 9 + t]);
+        Self { conv, bias: Affine::bias(bias) }
     }
+}
+
+impl Layer {
     /// Pixel-unshuffle by 2 and a 1x1 convolution.
     fn down(weights: &Weights, set: Instructions, name: &str) -> Self {
         let (weight, bias) = (weights.get(&format!("{name}.weight")), weights.get(&format!("{name}.bias")));
@@ -91,6 +94,9 @@ impl Layer {
         let bias: Vec<f32> = (0..bias.len()).map(|lane| bias[place(lane)]).collect();
         Self { conv, bias: Affine::bias(&bias) }
     }
+}
+
+impl<C> Layer<C> {
     fn finish(&self) -> Finish<'_> {
         Finish::plain(&self.bias)
     }
@@ -98,8 +104,8 @@ impl Layer {
 
 /// `x + conv2(relu(conv1(x)))`, in place, and what comes after.
 struct Residual {
-    conv1: Layer,
-    conv2: Layer,
+    conv1: Layer<Conv3>,
+    conv2: Layer<Conv3>,
 }
 
 impl Residual {
@@ -138,7 +144,8 @@ impl Embedded {
     /// The latent `(4, height / 8, width / 8)` of a picture: the way back from what the decoder makes.
     pub fn encode(&self, picture: &Picture) -> Result<Vec<f32>, GenerateError> {
         let (height, width) = (picture.height, picture.width);
-        let fits = [height, width].iter().all(|n| *n > 0 && n.is_multiple_of(FACTOR)) && picture.rgba.len() == 4 * height * width;
+        let fits = [height, width].iter().all(|n| *n > 0 && n.is_multiple_of(FACTOR))
+            && picture.rgba.len() == 4 * height * width;
         if !fits {
             return Err(self.failed(format!("a picture of {width}x{height} cannot be encoded")));
         }
@@ -178,7 +185,14 @@ impl Embedded {
         let canvas = self.canvas.insert(canvas);
         canvas.latent.fill_from(&latent.values);
         for step in 0..steps {
-            denoiser.step(pool, &mut canvas.latent, &mut canvas.denoiser, &mut self.condition, step, 1.0 / steps as f32);
+            denoiser.step(
+                pool,
+                &mut canvas.latent,
+                &mut canvas.denoiser,
+                &mut self.condition,
+                step,
+                1.0 / steps as f32,
+            );
         }
         Ok(())
     }
@@ -208,7 +222,9 @@ impl Model for Embedded {
         let start = Instant::now();
         self.denoise(latent, with, steps)?;
         let denoised = Instant::now();
-        let Some(canvas) = &mut self.canvas else { return Err(self.failed("no canvas".to_owned())) };
+        let Some(canvas) = &mut self.canvas else {
+            return Err(self.failed("no canvas".to_owned()));
+        };
         (picture.stamp, picture.height, picture.width) = (latent.stamp, FACTOR * canvas.height, FACTOR * canvas.width);
         picture.rgba.resize(4 * picture.height * picture.width, 0);
         let Canvas { latent, denoiser, decoder, .. } = canvas;
@@ -219,7 +235,9 @@ impl Model for Embedded {
 
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError> {
         self.denoise(latent, with, steps)?;
-        let Some(canvas) = &mut self.canvas else { return Err(self.failed("no canvas".to_owned())) };
+        let Some(canvas) = &mut self.canvas else {
+            return Err(self.failed("no canvas".to_owned()));
+        };
         let mut values = vec![0.0; latent.shape.len()];
         canvas.latent.copy_to(&mut values);
         let mut image = vec![0.0; 3 * FACTOR * FACTOR * canvas.height * canvas.width];

@@ -22,7 +22,10 @@ impl Weights {
     /// Reads a whole file; the error is the end of a sentence that begins with the file's name.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let broken = |e: safetensors::SafeTensorError| {
-            format!("is not a whole safetensors file ({}); copy or download it again", e.to_string().trim_end_matches('.'))
+            format!(
+                "is not a whole safetensors file ({}); copy or download it again",
+                e.to_string().trim_end_matches('.')
+            )
         };
         let (_, head) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let metadata = head.metadata().clone().unwrap_or_default();
@@ -30,9 +33,15 @@ impl Weights {
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             let values: Vec<f32> = match view.dtype() {
-                Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-                Dtype::F16 => view.data().chunks_exact(2).map(|b| f32_from_f16(u16::from_le_bytes([b[0], b[1]]))).collect(),
-                other => return Err(format!("holds the tensor {name} as {other:?}; float16 and float32 are read")),
+                Dtype::F32 => {
+                    view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                }
+                Dtype::F16 => {
+                    view.data().chunks_exact(2).map(|b| f32_from_f16(u16::from_le_bytes([b[0], b[1]]))).collect()
+                }
+                other => {
+                    return Err(format!("holds the tensor {name} as {other:?}; float16 and float32 are read"));
+                }
             };
             if values.iter().any(|v| !v.is_finite()) {
                 return Err(format!("holds infinite or missing numbers in the tensor {name}"));

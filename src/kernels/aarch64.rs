@@ -107,9 +107,7 @@ impl Lanes for Neon {
     #[inline(always)]
     fn pow2(self, n: V) -> V {
         // SAFETY: as above.
-        n.map(|n| unsafe {
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127))))
-        })
+        n.map(|n| unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)))) })
     }
     #[inline(always)]
     fn sum(self, a: V) -> f32 {

@@ -53,7 +53,8 @@ impl Attention {
         let count = keys.height * keys.width;
         assert!(count > 0, "at least one key");
         let key_blocks = count.div_ceil(LANES);
-        let (for_keys, for_values) = (self.instructions.group(key_blocks, LANES), self.instructions.group(head_blocks, LANES));
+        let (for_keys, for_values) =
+            (self.instructions.group(key_blocks, LANES), self.instructions.group(head_blocks, LANES));
         let widest = self.instructions.widest(for_keys, LANES).min(self.instructions.widest(for_values, LANES));
         self.prepare(pool, keys, first, key_blocks, widest);
 

@@ -30,7 +30,9 @@ impl Band {
             let first = (0..n).position(|j| any(i, j)).unwrap_or(0);
             let last = (0..n).rposition(|j| any(i, j)).unwrap_or(0);
             let at = weights.len();
-            weights.extend((first..=last).flat_map(|j| (0..LANES).map(move |lane| (j, lane))).map(|(j, lane)| weight(i, j, lane)));
+            weights.extend(
+                (first..=last).flat_map(|j| (0..LANES).map(move |lane| (j, lane))).map(|(j, lane)| weight(i, j, lane)),
+            );
             (first, last + 1 - first, at)
         });
         let rows = rows.collect();

@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 
-use super::{Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target};
+use super::{Affine, Conv3, Finish, Grid, Instructions, Pool, Target};
 
 /// A 3x3 convolution with stride 1 and a border of zeros: `(batch, c_in, h, w)` to `(batch, c_out, h, w)`, float32.
 pub struct Conv3x3 {
-    conv: Conv,
+    conv: Conv3,
     affine: Affine,
     inputs: usize,
     outputs: usize,
@@ -34,8 +34,7 @@ impl Conv3x3 {
         if bias.len() != outputs {
             return Err(Error::Msg(format!("{} biases for {outputs} channels", bias.len())));
         }
-        let shape = ConvShape::conv3x3(inputs, outputs);
-        let conv = Conv::new(Instructions::best(), shape, |o, t, c| w[(o * inputs + c) * 9 + t]);
+        let conv = Conv3::new(Instructions::best(), inputs, outputs, false, |o, t, c| w[(o * inputs + c) * 9 + t]);
         Ok(Self { conv, affine: Affine::bias(&bias), inputs, outputs, pool: pool.clone(), grids: Mutex::new(None) })
     }
 

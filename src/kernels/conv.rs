@@ -6,6 +6,7 @@ use super::{
     instructions::{Instructions, on},
     lanes::Lanes,
     tile::{Finish as TileFinish, Gather, Segment, To, cut},
+    winograd::Winograd,
 };
 
 pub use super::tile::Activation;
@@ -70,8 +71,8 @@ pub struct Conv {
 /// A factor and a term for each output lane: bias, modulation, scale of the result.
 #[derive(Clone)]
 pub struct Affine {
-    mul: Floats,
-    add: Floats,
+    pub(super) mul: Floats,
+    pub(super) add: Floats,
 }
 
 impl Affine {
@@ -187,7 +188,8 @@ impl Conv {
             let inside = |d: isize, n: usize, stride: usize, size: usize| {
                 d >= -border && ((n - 1) * stride) as isize + d < size as isize + border
             };
-            let fits = inside(t.dy, height, shape.stride.0, input.height) && inside(t.dx, width, shape.stride.1, input.width);
+            let fits =
+                inside(t.dy, height, shape.stride.0, input.height) && inside(t.dx, width, shape.stride.1, input.width);
             assert!(height == 0 || width == 0 || fits, "{t:?} leaves the border");
         }
         let blocks = shape.outputs.div_ceil(LANES);
@@ -232,13 +234,44 @@ impl Conv {
             next_channel: LANES * group.blocks,
             next_block: LANES,
         };
-        let finish = TileFinish {
-            mul: finish.affine.mul[lane..].as_ptr(),
-            add: finish.affine.add[lane..].as_ptr(),
-            to,
-        };
+        let finish =
+            TileFinish { mul: finish.affine.mul[lane..].as_ptr(), add: finish.affine.add[lane..].as_ptr(), to };
         // SAFETY: the caller's promise.
         unsafe { l.tile(group.blocks, pixels, self.step, &gather, &finish) };
+    }
+}
+
+/// A 3x3 convolution by whichever way is faster for its channels.
+pub enum Conv3 {
+    Direct(Conv),
+    Winograd(Winograd),
+}
+
+/// Numbers in a transformed filter up to which Winograd's way was measured to be the faster one, with 2 MB of
+/// second-level cache a core: 128 to 128 channels and below.
+const WINOGRAD_UP_TO: usize = 36 * 128 * 128;
+
+impl Conv3 {
+    /// Packs `weight(output, tap, input)`; `paints` as in [`ConvShape`].
+    pub fn new(
+        set: Instructions,
+        inputs: usize,
+        outputs: usize,
+        paints: bool,
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Self {
+        let blocks = inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES) && outputs >= 2 * LANES;
+        if blocks && 36 * inputs * outputs <= WINOGRAD_UP_TO {
+            Self::Winograd(Winograd::new(set, inputs, outputs, paints, weight))
+        } else {
+            Self::Direct(Conv::new(set, ConvShape { paints, ..ConvShape::conv3x3(inputs, outputs) }, weight))
+        }
+    }
+    pub fn run(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
+        match self {
+            Self::Direct(conv) => conv.run(pool, input, finish, target),
+            Self::Winograd(conv) => conv.run(pool, input, finish, target),
+        }
     }
 }
 
@@ -252,7 +285,7 @@ struct Plan<'a> {
     out: Out,
 }
 
-enum Out {
+pub(super) enum Out {
     Blocks { out: *mut f32, origin: usize, row: usize, step: usize, blocks: Vec<usize> },
     Bytes { at: *mut u8, row_bytes: usize },
 }
@@ -262,7 +295,7 @@ unsafe impl Sync for Out {}
 
 impl Out {
     /// Checks that the target has room for `blocks` blocks at `height` x `width` places.
-    fn new(target: Target, blocks: usize, height: usize, width: usize, paints: bool) -> Self {
+    pub(super) fn new(target: Target, blocks: usize, height: usize, width: usize, paints: bool) -> Self {
         match target {
             Target::Grid(grid) => {
                 assert!(grid.height == height && grid.width * grid.lanes == width * LANES, "size of the target");

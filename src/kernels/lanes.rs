@@ -4,7 +4,7 @@
 //! the arithmetic is safe to call; only reading and writing memory is not. The kernels are written once, generically, as
 //! a [`Task`] whose `run` is always inlined into [`Lanes::enter`], the function that is compiled with the instructions.
 
-use super::tile::{Gather, Finish};
+use super::tile::{Finish, Gather};
 
 /// Code that wants to be compiled for an instruction set. `run` must be `#[inline(always)]`.
 pub(super) trait Task {

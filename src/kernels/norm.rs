@@ -2,9 +2,9 @@
 
 use super::{
     Instructions, Pool,
-    pool::Scattered,
     grid::{Floats, Grid, LANES},
     lanes::{Lanes, Task},
+    pool::Scattered,
 };
 
 /// `(x - mean) / sqrt(variance + 1e-5) * weight + bias` over the channels of a pixel (PyTorch's `LayerNorm`).

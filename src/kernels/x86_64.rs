@@ -195,10 +195,12 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn repeat(self, at: *const f32) -> Pair {
         // SAFETY: the caller's promise; `self` proves the instructions.
-        unsafe { {
-            let four = _mm_loadu_ps(at);
-            [_mm256_set_m128(four, four); 2]
-        } }
+        unsafe {
+            {
+                let four = _mm_loadu_ps(at);
+                [_mm256_set_m128(four, four); 2]
+            }
+        }
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut f32, v: Pair) {
@@ -259,10 +261,7 @@ impl Lanes for Avx2 {
             let bias = _mm256_set1_epi32(127);
             let low = _mm256_add_epi32(_mm256_cvtps_epi32(n[0]), bias);
             let high = _mm256_add_epi32(_mm256_cvtps_epi32(n[1]), bias);
-            [
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(low)),
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(high)),
-            ]
+            [_mm256_castsi256_ps(_mm256_slli_epi32::<23>(low)), _mm256_castsi256_ps(_mm256_slli_epi32::<23>(high))]
         }
     }
     #[inline(always)]

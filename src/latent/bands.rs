@@ -62,10 +62,7 @@ pub struct Band {
 impl Bands {
     /// Analysis begun on these frames.
     pub fn begin(frames: &[Frame]) -> Self {
-        let mut begun = Self {
-            standard: Standard::begin(frames),
-            ..Self::default()
-        };
+        let mut begun = Self { standard: Standard::begin(frames), ..Self::default() };
         frames.iter().for_each(|raw| begun.push(raw));
         begun
     }

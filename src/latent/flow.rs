@@ -92,11 +92,7 @@ impl Flow {
     fn size_for(&mut self, shape: Shape) {
         let slots = shape.samples_to_fill() * WINDOW_CHANNELS;
         let cell = |place: u32| {
-            if (place as usize) < shape.len() {
-                place
-            } else {
-                u32::MAX
-            }
+            if (place as usize) < shape.len() { place } else { u32::MAX }
         };
         self.places = mersenne::permutation(PLACES, slots).into_iter().map(cell).collect();
         self.slots = vec![Slot::default(); slots];
@@ -125,11 +121,7 @@ impl Flow {
             let due = |round: f64| ((round + offset) / rounds).floor();
             if every || due(round as f64 + 1.0) != due(round as f64) {
                 let now = white[index] as f32 * noise::sign(SIGNS, round << 32 | id);
-                *slot = Slot {
-                    before: slot.at(self.clock),
-                    now,
-                    since: self.clock,
-                };
+                *slot = Slot { before: slot.at(self.clock), now, since: self.clock };
             }
         }
     }
@@ -139,11 +131,7 @@ impl Flow {
         self.clock = 0.0;
         for (id, slot) in self.slots.iter_mut().enumerate() {
             let now = noise::normal(BEFORE, id as u64) as f32;
-            *slot = Slot {
-                before: now,
-                now,
-                since: 0.0,
-            };
+            *slot = Slot { before: now, now, since: 0.0 };
         }
         frames_from(window, 0).for_each(|(number, raw)| self.take_in(number, raw, true));
     }

@@ -43,10 +43,7 @@ impl Gauss {
         self.whiten.push(number, raw, &mut white);
         self.white.copy_within(WINDOW_CHANNELS.., 0);
         let newest = self.white.len() - WINDOW_CHANNELS;
-        self.white[newest..]
-            .iter_mut()
-            .zip(white)
-            .for_each(|(kept, new)| *kept = new as f32);
+        self.white[newest..].iter_mut().zip(white).for_each(|(kept, new)| *kept = new as f32);
     }
 }
 
@@ -75,12 +72,7 @@ impl Mapping for Gauss {
         }
 
         self.ranked.clear();
-        self.ranked.extend(
-            self.white
-                .iter()
-                .enumerate()
-                .map(|(slot, v)| u64::from(ordered(*v)) << 32 | slot as u64),
-        );
+        self.ranked.extend(self.white.iter().enumerate().map(|(slot, v)| u64::from(ordered(*v)) << 32 | slot as u64));
         self.ranked.sort_unstable();
         for (quantile, key) in self.quantiles.iter().zip(&self.ranked) {
             self.normal[(key & 0xffff_ffff) as usize] = *quantile;
@@ -92,9 +84,7 @@ impl Mapping for Gauss {
         if self.last.len() == out.len() && self.memory_secs > 0.0 {
             let kept = (-1.0 / (HOPS_PER_SEC as f32 * self.memory_secs)).exp();
             let new = (1.0 - kept * kept).sqrt();
-            out.iter_mut()
-                .zip(&self.last)
-                .for_each(|(cell, last)| *cell = new * *cell + kept * last);
+            out.iter_mut().zip(&self.last).for_each(|(cell, last)| *cell = new * *cell + kept * last);
             noise::to_unit_rms(out);
         }
         self.last.clear();

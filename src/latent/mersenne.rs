@@ -18,9 +18,7 @@ impl Mersenne {
         let mut state = [seed; WORDS];
         for i in 1..WORDS {
             let before = state[i - 1];
-            state[i] = (before ^ (before >> 30))
-                .wrapping_mul(1_812_433_253)
-                .wrapping_add(i as u32);
+            state[i] = (before ^ (before >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
         }
         Self { state, next: WORDS }
     }

@@ -113,12 +113,9 @@ mod tests {
     #[test]
     fn the_normal_integral_and_its_inverse_agree_with_tables() {
         // Abramowitz and Stegun, table 26.1.
-        for (x, share) in [
-            (0.0, 0.5),
-            (1.0, 0.841_344_746_068_5),
-            (2.0, 0.977_249_868_051_8),
-            (-3.0, 0.001_349_898_031_6),
-        ] {
+        for (x, share) in
+            [(0.0, 0.5), (1.0, 0.841_344_746_068_5), (2.0, 0.977_249_868_051_8), (-3.0, 0.001_349_898_031_6)]
+        {
             assert!((normal_below(x) - share).abs() < 1e-12);
             assert!((normal_quantile(share, 0.0) - x).abs() < 1e-8);
         }

@@ -54,14 +54,11 @@ impl Mapping for Paper {
             self.faded = 0.0;
             return;
         }
-        self.drift
-            .fill(window.first_sample as f64 / MAPPING_RATE_HZ as f64, out);
+        self.drift.fill(window.first_sample as f64 / MAPPING_RATE_HZ as f64, out);
         self.faded = (self.faded + 1.0 / HOPS_PER_SEC as f32).min(1.0);
         if self.faded < 1.0 && self.last.len() == out.len() {
             let (of_last, of_drift) = noise::quarter_turn(self.faded);
-            out.iter_mut()
-                .zip(&self.last)
-                .for_each(|(cell, last)| *cell = of_drift * *cell + of_last * last);
+            out.iter_mut().zip(&self.last).for_each(|(cell, last)| *cell = of_drift * *cell + of_last * last);
         }
     }
 
@@ -80,10 +77,7 @@ fn newest(window: &Window, slots: usize, values: &mut Vec<f64>) {
         values.extend_from_slice(samples);
         return;
     }
-    let (sum, count) = samples
-        .iter()
-        .filter(|v| v.abs() < HUGE)
-        .fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
+    let (sum, count) = samples.iter().filter(|v| v.abs() < HUGE).fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
     let bridge = if count > 0 { sum / count as f64 } else { 0.0 };
     let bridged = |v: &f64| if v.abs() < HUGE { *v } else { bridge };
     if samples.is_empty() {

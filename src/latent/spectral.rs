@@ -56,11 +56,7 @@ impl Spectral {
     fn step(&mut self, frames: usize, at_once: bool) {
         let secs = frames as f64 / MAPPING_RATE_HZ as f64;
         let bands = self.bands.read();
-        let near = if at_once {
-            1.0
-        } else {
-            1.0 - (-secs / FOLLOW_SECS).exp()
-        };
+        let near = if at_once { 1.0 } else { 1.0 - (-secs / FOLLOW_SECS).exp() };
         for plane in 0..PLANES {
             let Band { level, pace } = bands.get(plane).copied().unwrap_or(Band { level: 0.0, pace: 1.0 });
             let usual = if plane < BANDS { 1.0 } else { DRIFT };
@@ -108,14 +104,8 @@ impl Mapping for Spectral {
             }
         }
         out.fill(0.0);
-        for (weight, direction) in self
-            .weights()
-            .into_iter()
-            .zip(self.directions.chunks_exact(self.cells.max(1)))
-        {
-            out.iter_mut()
-                .zip(direction)
-                .for_each(|(cell, value)| *cell += weight * value);
+        for (weight, direction) in self.weights().into_iter().zip(self.directions.chunks_exact(self.cells.max(1))) {
+            out.iter_mut().zip(direction).for_each(|(cell, value)| *cell += weight * value);
         }
     }
 

@@ -75,11 +75,7 @@ impl Standard {
             let from_mean = x - self.mean[c];
             // Once the scale is known, one artefact must not undo it.
             let known = self.seen > MAPPING_RATE_HZ / 4;
-            let most = if known {
-                MOST_LEARNT * deviation.max(floor)
-            } else {
-                MISSING
-            };
+            let most = if known { MOST_LEARNT * deviation.max(floor) } else { MISSING };
             let learnt = from_mean.clamp(-most, most);
             self.mean[c] += weight * learnt;
             self.variance[c] = (1.0 - weight) * (self.variance[c] + weight * learnt * learnt);
@@ -96,11 +92,7 @@ impl Standard {
 /// The value in the middle; 0 of none.
 fn median_of(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
-    if values.is_empty() {
-        0.0
-    } else {
-        *values.select_nth_unstable_by(middle, f64::total_cmp).1
-    }
+    if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
 
 #[cfg(test)]
@@ -118,10 +110,7 @@ mod tests {
             z
         };
         let (plain, scaled) = (run(1.0, 0.0), run(3e-6, 7e-4));
-        assert!(
-            plain.iter().zip(&scaled).all(|(a, b)| (a - b).abs() < 1e-3),
-            "{plain:?} {scaled:?}"
-        );
+        assert!(plain.iter().zip(&scaled).all(|(a, b)| (a - b).abs() < 1e-3), "{plain:?} {scaled:?}");
         assert!(plain.iter().any(|v| v.abs() > 0.5));
     }
 

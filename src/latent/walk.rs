@@ -49,18 +49,11 @@ impl Walk {
     /// The key that the moment picks: never one of the two before, or the walk would stand or turn back.
     fn pick(&mut self) -> u64 {
         let code = self.bands.read().iter().fold(0, |code, band| {
-            let digit = if band.level > UP {
-                2
-            } else {
-                u64::from(band.level > -UP)
-            };
+            let digit = if band.level > UP { 2 } else { u64::from(band.level > -UP) };
             code * 3 + digit
         });
         let others = [self.keys.0, self.keys.1];
-        (0..)
-            .map(|variant| code * 3 + variant)
-            .find(|key| !others.contains(key))
-            .unwrap_or(code)
+        (0..).map(|variant| code * 3 + variant).find(|key| !others.contains(key)).unwrap_or(code)
     }
 
     fn start(&mut self, cells: usize) {
@@ -140,14 +133,9 @@ fn slerp(from: &[f32], to: &[f32], part: f32, out: &mut [f32]) {
     let cos = from.iter().zip(to).map(|(a, b)| a * b).sum::<f32>() / from.len().max(1) as f32;
     let angle = cos.clamp(-1.0, 1.0).acos();
     let sin = angle.sin();
-    let (of_from, of_to) = if sin > 0.03 {
-        (((1.0 - part) * angle).sin() / sin, (part * angle).sin() / sin)
-    } else {
-        (1.0 - part, part)
-    };
-    out.iter_mut()
-        .zip(from.iter().zip(to))
-        .for_each(|(cell, (a, b))| *cell = of_from * a + of_to * b);
+    let (of_from, of_to) =
+        if sin > 0.03 { (((1.0 - part) * angle).sin() / sin, (part * angle).sin() / sin) } else { (1.0 - part, part) };
+    out.iter_mut().zip(from.iter().zip(to)).for_each(|(cell, (a, b))| *cell = of_from * a + of_to * b);
 }
 
 #[cfg(test)]

@@ -50,10 +50,7 @@ const SETTLING_PASSES: usize = 3;
 impl Whiten {
     /// Whitening settled on these frames, the first of this number.
     pub fn begin(first: u64, frames: &[Frame]) -> Self {
-        let mut begun = Self {
-            standard: Standard::begin(frames),
-            ..Self::default()
-        };
+        let mut begun = Self { standard: Standard::begin(frames), ..Self::default() };
         let mut white = Frame::default();
         for _ in 0..SETTLING_PASSES {
             // Ranks and powers of what the stages before gave while they were unsettled are no guide.
@@ -86,14 +83,9 @@ impl Whiten {
         let gain = 1.0 / self.levelled.sqrt().max(1e-60);
         for (c, value) in white.iter_mut().enumerate() {
             let (of_signal, of_noise) = noise::quarter_turn(self.standard.quiet[c] as f32);
-            let stand_in = if of_noise > 0.0 {
-                noise::normal(STAND_IN, number * WINDOW_CHANNELS as u64 + c as u64)
-            } else {
-                0.0
-            };
-            *value = self
-                .ranks
-                .normal_from(f64::from(of_signal) * *value * gain + f64::from(of_noise) * stand_in);
+            let stand_in =
+                if of_noise > 0.0 { noise::normal(STAND_IN, number * WINDOW_CHANNELS as u64 + c as u64) } else { 0.0 };
+            *value = self.ranks.normal_from(f64::from(of_signal) * *value * gain + f64::from(of_noise) * stand_in);
         }
         let spoken = 1.0 - self.standard.quiet.iter().sum::<f64>() / WINDOW_CHANNELS as f64;
         spoken * (self.burst / self.calm.max(1e-120)).sqrt().clamp(0.0, 4.0)
@@ -140,24 +132,13 @@ mod tests {
         let moment = |power: i32| values().map(|v| v.powi(power)).sum::<f64>() / count;
         assert!(moment(1).abs() < 0.02, "mean {}", moment(1));
         assert!((moment(2) - 1.0).abs() < 0.05, "variance {}", moment(2));
-        assert!(
-            (moment(4) / moment(2).powi(2) - 3.0).abs() < 0.2,
-            "kurtosis {}",
-            moment(4)
-        );
+        assert!((moment(4) / moment(2).powi(2) - 3.0).abs() < 0.2, "kurtosis {}", moment(4));
         for lag in [1, 5, 17] {
             let pairs = kept.iter().zip(&kept[lag..]);
-            let r = pairs
-                .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>())
-                .sum::<f64>()
-                / count;
+            let r = pairs.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>()).sum::<f64>() / count;
             assert!(r.abs() < 0.05, "autocorrelation {r} at {lag}");
         }
-        let neighbours = kept
-            .iter()
-            .map(|f| f.windows(2).map(|w| w[0] * w[1]).sum::<f64>())
-            .sum::<f64>()
-            / count;
+        let neighbours = kept.iter().map(|f| f.windows(2).map(|w| w[0] * w[1]).sum::<f64>()).sum::<f64>() / count;
         assert!(neighbours.abs() < 0.08, "neighbours {neighbours}");
     }
 
@@ -166,11 +147,7 @@ mod tests {
         let (mut whiten, mut slow, mut white) = (Whiten::default(), [0.0; 3], Frame::default());
         let mut lively = [0.0; 3];
         for number in 0..9_000 {
-            let gain = if (7_950..8_000).contains(&number) {
-                4.0
-            } else {
-                f64::from(u8::from(number < 8_500))
-            };
+            let gain = if (7_950..8_000).contains(&number) { 4.0 } else { f64::from(u8::from(number < 8_500)) };
             let raw = coloured(number, &mut slow).map(|v| v * gain);
             let felt = whiten.push(number, &raw, &mut white);
             match number {
@@ -180,13 +157,7 @@ mod tests {
                 _ => {}
             }
         }
-        assert!(
-            (0.5..1.5).contains(&lively[0]) && lively[1] > 2.0 && lively[2] < 0.05,
-            "{lively:?}"
-        );
-        assert!(
-            white.iter().any(|v| v.abs() > 0.3),
-            "silence must not freeze: {white:?}"
-        );
+        assert!((0.5..1.5).contains(&lively[0]) && lively[1] > 2.0 && lively[2] < 0.05, "{lively:?}");
+        assert!(white.iter().any(|v| v.abs() > 0.3), "silence must not freeze: {white:?}");
     }
 }

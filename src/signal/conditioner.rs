@@ -44,13 +44,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            dc_hz: 0.0,
-            mains: Mains::Off,
-            low_hz: 0.0,
-            high_hz: 0.0,
-            gain: 1.0,
-        }
+        Self { dc_hz: 0.0, mains: Mains::Off, low_hz: 0.0, high_hz: 0.0, gain: 1.0 }
     }
 }
 
@@ -84,17 +78,8 @@ impl Chain {
             sections.extend(Biquad::butterworth_low_pass(f64::from(settings.high_hz), rate_hz));
         }
         let offset = usable(settings.dc_hz).then(|| OffsetRemoval::new(f64::from(settings.dc_hz), rate_hz));
-        let gain = if settings.gain.is_finite() {
-            f64::from(settings.gain)
-        } else {
-            1.0
-        };
-        Self {
-            offset,
-            sections,
-            gain,
-            settled: false,
-        }
+        let gain = if settings.gain.is_finite() { f64::from(settings.gain) } else { 1.0 };
+        Self { offset, sections, gain, settled: false }
     }
 
     fn run(&mut self, x: f64) -> f64 {
@@ -235,10 +220,6 @@ impl Conditioner {
     }
 
     pub fn health(&self, names: impl Iterator<Item = String>) -> Vec<Health> {
-        self.meters
-            .iter()
-            .zip(names)
-            .map(|(meter, name)| meter.health(name))
-            .collect()
+        self.meters.iter().zip(names).map(|(meter, name)| meter.health(name)).collect()
     }
 }

@@ -23,11 +23,7 @@ pub enum SourceError {
     #[error(
         "{path}: {gigabytes:.1} GB is more than the {limit_gigabytes:.0} GB that are read into memory; cut it into shorter files"
     )]
-    TooLarge {
-        path: String,
-        gigabytes: f64,
-        limit_gigabytes: f64,
-    },
+    TooLarge { path: String, gigabytes: f64, limit_gigabytes: f64 },
     #[error("{path}: this kind of file is not known; sources are {FILE_KINDS}")]
     UnknownKind { path: String },
     #[error("{path}: {what}")]
@@ -44,29 +40,16 @@ pub enum SourceError {
     #[error("{url}: there is no synthetic signal '{name}'{hint}; known are rat, wind and waves")]
     UnknownSynth { url: String, name: String, hint: String },
     #[error("{url}: the key '{key}' is not known here{hint}; known are {known}")]
-    UnknownKey {
-        url: String,
-        key: String,
-        hint: String,
-        known: String,
-    },
+    UnknownKey { url: String, key: String, hint: String, known: String },
     #[error("{url}: the key '{key}' is there twice; keep one")]
     RepeatedKey { url: String, key: String },
     #[error("{url}: '{key}={value}' is not understood; {expected}")]
-    BadValue {
-        url: String,
-        key: String,
-        value: String,
-        expected: String,
-    },
+    BadValue { url: String, key: String, value: String, expected: String },
 }
 
 impl SourceError {
     pub(super) fn malformed(path: &Path, what: impl Into<String>) -> Self {
-        Self::Malformed {
-            path: path.display().to_string(),
-            what: what.into(),
-        }
+        Self::Malformed { path: path.display().to_string(), what: what.into() }
     }
 }
 

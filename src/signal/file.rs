@@ -35,19 +35,11 @@ pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
     let path = Path::new(&address.path);
     let bytes = read(path)?;
     let Some(kind) = kind(path, &bytes) else {
-        return Err(SourceError::UnknownKind {
-            path: path.display().to_string(),
-        });
+        return Err(SourceError::UnknownKind { path: path.display().to_string() });
     };
-    address.check_keys(if matches!(kind, Kind::Npy | Kind::Table) {
-        &KEYS_WITH_TIME
-    } else {
-        &KEYS
-    })?;
+    address.check_keys(if matches!(kind, Kind::Npy | Kind::Table) { &KEYS_WITH_TIME } else { &KEYS })?;
     if bytes.is_empty() {
-        return Err(SourceError::Empty {
-            path: path.display().to_string(),
-        });
+        return Err(SourceError::Empty { path: path.display().to_string() });
     }
     let loaded = match kind {
         Kind::Npy => npy::load(path, &bytes, address)?,

@@ -13,10 +13,7 @@ pub struct OffsetRemoval {
 
 impl OffsetRemoval {
     pub fn new(corner_hz: f64, rate_hz: f64) -> Self {
-        Self {
-            follow: 1.0 - (-TAU * corner_hz / rate_hz).exp(),
-            mean: 0.0,
-        }
+        Self { follow: 1.0 - (-TAU * corner_hz / rate_hz).exp(), mean: 0.0 }
     }
 
     pub fn settle(&mut self, value: f64) -> f64 {
@@ -43,11 +40,7 @@ const BUTTERWORTH_4: [f64; 2] = [0.541_196_100_146_197, 1.306_562_964_876_377];
 
 impl Biquad {
     fn new(b: [f64; 3], a: [f64; 3]) -> Self {
-        Self {
-            b: b.map(|value| value / a[0]),
-            a: [a[1] / a[0], a[2] / a[0]],
-            s: [0.0; 2],
-        }
+        Self { b: b.map(|value| value / a[0]), a: [a[1] / a[0], a[2] / a[0]], s: [0.0; 2] }
     }
 
     fn low_pass(corner_hz: f64, quality: f64, rate_hz: f64) -> Self {

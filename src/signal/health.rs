@@ -54,13 +54,7 @@ pub struct Moments {
 
 impl Default for Moments {
     fn default() -> Self {
-        Self {
-            count: 0,
-            mean: 0.0,
-            squares: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-        }
+        Self { count: 0, mean: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 }
 
@@ -88,11 +82,7 @@ impl Moments {
     }
 
     pub fn variance(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            self.squares / self.count as f64
-        }
+        if self.count == 0 { 0.0 } else { self.squares / self.count as f64 }
     }
 
     /// Root mean square about zero.
@@ -110,10 +100,7 @@ struct Line {
 
 impl Line {
     fn new(line_hz: f64, rate_hz: f64) -> Option<Self> {
-        (rate_hz > 2.2 * line_hz).then(|| Self {
-            twice_cos: 2.0 * (TAU * line_hz / rate_hz).cos(),
-            s: [0.0; 2],
-        })
+        (rate_hz > 2.2 * line_hz).then(|| Self { twice_cos: 2.0 * (TAU * line_hz / rate_hz).cos(), s: [0.0; 2] })
     }
 
     fn push(&mut self, x: f64) {
@@ -177,10 +164,7 @@ impl Meter {
             run: 0,
             step_in: 0.0,
             smallest_step: f64::INFINITY,
-            rails: [Rail {
-                at: f64::NEG_INFINITY,
-                clipped: 0,
-            }; 2],
+            rails: [Rail { at: f64::NEG_INFINITY, clipped: 0 }; 2],
             still_at: f64::NAN,
             still: 0,
             longest_still: 0,
@@ -264,11 +248,7 @@ impl Meter {
 
     pub fn clipped_fraction(&self) -> f64 {
         let clipped: u64 = self.rails.iter().map(|rail| rail.clipped).sum();
-        if self.whole.count == 0 {
-            0.0
-        } else {
-            clipped as f64 / self.whole.count as f64
-        }
+        if self.whole.count == 0 { 0.0 } else { clipped as f64 / self.whole.count as f64 }
     }
 
     pub fn bridged(&self) -> u64 {
@@ -290,13 +270,7 @@ impl Meter {
             hum[0] += bucket.hum[0];
             hum[1] += bucket.hum[1];
         }
-        let [hum_50, hum_60] = hum.map(|line| {
-            if variance > 0.0 {
-                (line / variance).clamp(0.0, 1.0)
-            } else {
-                0.0
-            }
-        });
+        let [hum_50, hum_60] = hum.map(|line| if variance > 0.0 { (line / variance).clamp(0.0, 1.0) } else { 0.0 });
         let seen = recent.count > 0;
         Health {
             name,

@@ -57,9 +57,7 @@ pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
     let description = source.description().clone();
     let width = description.channels.len();
     let mut meters = vec![Meter::new(description.rate_hz); width];
-    let limit_secs = seconds
-        .or(description.duration_secs.is_none().then_some(ENDLESS_SECS))
-        .unwrap_or(f64::INFINITY);
+    let limit_secs = seconds.or(description.duration_secs.is_none().then_some(ENDLESS_SECS)).unwrap_or(f64::INFINITY);
     let limit = (limit_secs * description.rate_hz).round();
     let mut last = vec![0.0; width];
     let mut block = Vec::new();
@@ -80,19 +78,12 @@ pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
     // Figures are those of the file, not of what resampling makes of it.
     for (number, channel) in description.channels.iter().enumerate() {
         if let Some(recorded) = source.recorded(number) {
-            meters[number] = metered(
-                recorded.take((limit_secs * channel.rate_hz).round() as usize),
-                channel.rate_hz,
-            );
+            meters[number] = metered(recorded.take((limit_secs * channel.rate_hz).round() as usize), channel.rate_hz);
         }
     }
     let mut odd = description.odd.clone();
-    let channels: Vec<ChannelReport> = description
-        .channels
-        .iter()
-        .zip(&meters)
-        .map(|(channel, meter)| channel_report(channel, meter))
-        .collect();
+    let channels: Vec<ChannelReport> =
+        description.channels.iter().zip(&meters).map(|(channel, meter)| channel_report(channel, meter)).collect();
     for (channel, meter) in channels.iter().zip(&meters) {
         odd.extend(complaint(channel, meter));
     }
@@ -144,19 +135,11 @@ fn complaint(channel: &ChannelReport, meter: &Meter) -> Option<String> {
     if channel.flat {
         Some(format!("channel {name} never moves"))
     } else if channel.bridged > 0 {
-        Some(format!(
-            "channel {name} has {} samples that are no numbers; they are bridged",
-            channel.bridged
-        ))
+        Some(format!("channel {name} has {} samples that are no numbers; they are bridged", channel.bridged))
     } else if channel.clipped > CLIPPED_WORTH_SAYING {
-        Some(format!(
-            "channel {name} sits on its rails for {:.1} % of the time",
-            100.0 * channel.clipped
-        ))
+        Some(format!("channel {name} sits on its rails for {:.1} % of the time", 100.0 * channel.clipped))
     } else if meter.was_flat() {
-        Some(format!(
-            "channel {name} stands still for half a second or more at least once"
-        ))
+        Some(format!("channel {name} stands still for half a second or more at least once"))
     } else {
         None
     }
@@ -165,31 +148,14 @@ fn complaint(channel: &ChannelReport, meter: &Meter) -> Option<String> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.channels.len();
-        write!(
-            f,
-            "{}: {count} channel{}",
-            self.source,
-            if count == 1 { "" } else { "s" }
-        )?;
+        write!(f, "{}: {count} channel{}", self.source, if count == 1 { "" } else { "s" })?;
         write!(f, " at {} Hz", tidy(self.rate_hz))?;
         match self.duration_secs {
             Some(secs) => writeln!(f, ", {} s", tidy(secs))?,
             None => writeln!(f, ", endless; {} s looked at", tidy(self.inspected_secs))?,
         }
-        let names = self
-            .channels
-            .iter()
-            .map(|channel| channel.name.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(7);
-        let units = self
-            .channels
-            .iter()
-            .map(|channel| channel.unit.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(4);
+        let names = self.channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or(0).max(7);
+        let units = self.channels.iter().map(|channel| channel.unit.chars().count()).max().unwrap_or(0).max(4);
         writeln!(
             f,
             "\n{:>4}  {:<names$}  {:<units$}  {:>9}  {:>10}  {:>10}  {:>10}  {:>10}  health",
@@ -239,11 +205,7 @@ fn health_words(channel: &ChannelReport) -> String {
     if channel.bridged > 0 {
         words.push(format!("{} missing", channel.bridged));
     }
-    if words.is_empty() {
-        "good".to_owned()
-    } else {
-        words.join(", ")
-    }
+    if words.is_empty() { "good".to_owned() } else { words.join(", ") }
 }
 
 /// Five significant digits, without needless zeros.
@@ -256,9 +218,5 @@ fn tidy(x: f64) -> String {
         return format!("{x:.3e}");
     }
     let text = format!("{x:.*}", (4 - magnitude).max(0) as usize);
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

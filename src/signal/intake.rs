@@ -73,16 +73,10 @@ impl Intake {
         let description = source.description();
         let (channels, rate_hz) = (description.channels.len(), description.rate_hz);
         if channels == 0 {
-            return Err(SourceError::Message(format!(
-                "{}: has no channels; choose another source",
-                description.name
-            )));
+            return Err(SourceError::Message(format!("{}: has no channels; choose another source", description.name)));
         }
         if !(rate_hz.is_finite() && rate_hz > 0.0) {
-            return Err(SourceError::Message(format!(
-                "{}: has no rate; say it with ?rate=",
-                description.name
-            )));
+            return Err(SourceError::Message(format!("{}: has no rate; say it with ?rate=", description.name)));
         }
         let wanted_hz = MAPPING_RATE_HZ as f64;
         Ok(Self {
@@ -111,9 +105,7 @@ impl Intake {
         let target = (signal_secs.max(least_secs) * MAPPING_RATE_HZ as f64).ceil() as u64;
         while self.ring.total() < target && !self.ended {
             let missing = (target - self.ring.total()) as f64 / MAPPING_RATE_HZ as f64;
-            let frames = (missing * self.source.description().rate_hz)
-                .ceil()
-                .clamp(1.0, BLOCK_FRAMES as f64);
+            let frames = (missing * self.source.description().rate_hz).ceil().clamp(1.0, BLOCK_FRAMES as f64);
             let mut block = std::mem::take(&mut self.block);
             block.clear();
             let read = self.source.read(frames as usize, &mut block)?;
@@ -125,10 +117,7 @@ impl Intake {
                 Read::End => self.finish(),
             }
         }
-        Ok(Progress {
-            reached_secs: self.ring.total() as f64 / MAPPING_RATE_HZ as f64,
-            ended: self.ended,
-        })
+        Ok(Progress { reached_secs: self.ring.total() as f64 / MAPPING_RATE_HZ as f64, ended: self.ended })
     }
 
     fn take(&mut self, block: &mut [f64]) {
@@ -190,11 +179,7 @@ impl Intake {
         for number in end as i64 - samples as i64..end as i64 {
             values.extend_from_slice(self.ring.frame(reflect(number, there))?);
         }
-        Some(Window {
-            stamp: self.stamp(hop, end),
-            first_sample: 0,
-            samples: values,
-        })
+        Some(Window { stamp: self.stamp(hop, end), first_sample: 0, samples: values })
     }
 
     /// The window that ends at a moment of signal time, to the nearest sample; None if it is not wholly in the signal.
@@ -209,31 +194,18 @@ impl Intake {
     fn window(&self, hop: u64, end: u64, samples: usize) -> Option<Window> {
         let first_sample = end.checked_sub(samples as u64)?;
         let values = self.ring.span(first_sample, samples)?;
-        Some(Window {
-            stamp: self.stamp(hop, end),
-            first_sample,
-            samples: values,
-        })
+        Some(Window { stamp: self.stamp(hop, end), first_sample, samples: values })
     }
 
     fn stamp(&self, hop: u64, end: u64) -> Stamp {
         let block = self.arrivals.partition_point(|(total, _)| *total < end);
-        let arrived = self
-            .arrivals
-            .get(block)
-            .or(self.arrivals.back())
-            .map_or_else(Instant::now, |(_, at)| *at);
-        Stamp {
-            hop,
-            signal_secs: end as f64 / MAPPING_RATE_HZ as f64,
-            arrived,
-        }
+        let arrived = self.arrivals.get(block).or(self.arrivals.back()).map_or_else(Instant::now, |(_, at)| *at);
+        Stamp { hop, signal_secs: end as f64 / MAPPING_RATE_HZ as f64, arrived }
     }
 
     /// Of each channel of the source.
     pub fn health(&self) -> Vec<Health> {
-        self.conditioner
-            .health(self.description().channels.iter().map(|channel| channel.name.clone()))
+        self.conditioner.health(self.description().channels.iter().map(|channel| channel.name.clone()))
     }
 
     /// The last `samples` conditioned samples (at 512 Hz) of the first `channels` channels.
@@ -249,11 +221,7 @@ impl Intake {
             }
         }
         Trace {
-            names: described
-                .iter()
-                .take(shown)
-                .map(|channel| channel.name.clone())
-                .collect(),
+            names: described.iter().take(shown).map(|channel| channel.name.clone()).collect(),
             rate_hz: MAPPING_RATE_HZ as f64,
             channels: lists,
         }

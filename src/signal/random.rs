@@ -59,11 +59,7 @@ impl Coloured {
     /// Unit variance, at `rate_hz`.
     pub fn new(rate_hz: f64, lowest_hz: f64, highest_hz: f64, exponent: f64, random: &mut Random) -> Self {
         let mut corners = vec![lowest_hz];
-        while let Some(last) = corners
-            .last()
-            .map(|corner| corner * 4.0)
-            .filter(|corner| *corner <= highest_hz)
-        {
+        while let Some(last) = corners.last().map(|corner| corner * 4.0).filter(|corner| *corner <= highest_hz) {
             corners.push(last);
         }
         let variances: Vec<f64> = corners.iter().map(|corner| corner.powf(1.0 - exponent)).collect();
@@ -74,11 +70,7 @@ impl Coloured {
             .map(|(corner, variance)| {
                 let keep = (-std::f64::consts::TAU * corner / rate_hz).exp();
                 let deviation = (variance / total).sqrt();
-                Pole {
-                    keep,
-                    drive: deviation * (1.0 - keep * keep).sqrt(),
-                    value: deviation * random.normal(),
-                }
+                Pole { keep, drive: deviation * (1.0 - keep * keep).sqrt(), value: deviation * random.normal() }
             })
             .collect();
         Self { poles }

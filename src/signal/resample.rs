@@ -78,20 +78,12 @@ impl Resampler {
         let narrow = (out_hz / in_hz).min(1.0);
         let lobes = (in_hz.min(out_hz) * HALF_SECS).clamp(MIN_LOBES, MAX_LOBES).floor();
         // The transition of a Kaiser window of 80 dB is 5/lobes of the Nyquist frequency wide: it ends just there.
-        let (beta, cutoff) = if lobes >= STEEP_LOBES {
-            (STEEP_BETA, 1.0 - 2.5 / lobes)
-        } else {
-            (SHORT_BETA, 1.0)
-        };
+        let (beta, cutoff) = if lobes >= STEEP_LOBES { (STEEP_BETA, 1.0 - 2.5 / lobes) } else { (SHORT_BETA, 1.0) };
         let reach = lobes / narrow;
         let half = reach.ceil() as usize;
         let taps = 2 * half;
         let exact = den <= MAX_PHASES && den as usize * taps <= MAX_TABLE;
-        let phases = if exact {
-            den as usize
-        } else {
-            (MAX_TABLE / taps).clamp(32, 1024)
-        };
+        let phases = if exact { den as usize } else { (MAX_TABLE / taps).clamp(32, 1024) };
         let mut table = Vec::with_capacity((phases + 1) * taps);
         for phase in 0..=phases {
             let fraction = phase as f64 / phases as f64;
@@ -99,17 +91,9 @@ impl Resampler {
             for tap in 0..taps {
                 let distance = (tap as f64 - (half as f64 - 1.0) - fraction).abs();
                 let across = distance / reach;
-                let window = if across < 1.0 {
-                    bessel_i0(beta * (1.0 - across * across).sqrt())
-                } else {
-                    0.0
-                };
+                let window = if across < 1.0 { bessel_i0(beta * (1.0 - across * across).sqrt()) } else { 0.0 };
                 let turn = std::f64::consts::PI * distance * narrow * cutoff;
-                table.push(if turn < 1e-12 {
-                    window
-                } else {
-                    window * turn.sin() / turn
-                });
+                table.push(if turn < 1e-12 { window } else { window * turn.sin() / turn });
             }
             let sum: f64 = table[start..].iter().sum();
             table[start..].iter_mut().for_each(|tap| *tap /= sum);
@@ -120,10 +104,7 @@ impl Resampler {
             table,
             phases,
             blends: !exact,
-            step: Position {
-                whole: (num / den) as u64,
-                rem: num % den,
-            },
+            step: Position { whole: (num / den) as u64, rem: num % den },
             at: Position { whole: 0, rem: 0 },
             den,
             kept: Vec::new(),
@@ -158,20 +139,14 @@ impl Resampler {
 
     /// Writes the next frame of the new rate to `out` if it can be known yet.
     pub fn pop(&mut self, out: &mut [f64]) -> bool {
-        let ready = if self.ended {
-            self.at.whole < self.pushed
-        } else {
-            self.at.whole + (self.half as u64) < self.pushed
-        };
+        let ready =
+            if self.ended { self.at.whole < self.pushed } else { self.at.whole + (self.half as u64) < self.pushed };
         if !ready {
             return false;
         }
         let taps = 2 * self.half;
-        let place = if self.blends {
-            self.at.rem as f64 / self.den as f64 * self.phases as f64
-        } else {
-            self.at.rem as f64
-        };
+        let place =
+            if self.blends { self.at.rem as f64 / self.den as f64 * self.phases as f64 } else { self.at.rem as f64 };
         let (row, blend) = (place.floor() as usize, place.fract());
         let near = &self.table[row * taps..(row + 1) * taps];
         let far = self.blends.then(|| &self.table[(row + 1) * taps..(row + 2) * taps]);

@@ -11,12 +11,7 @@ pub struct Ring {
 
 impl Ring {
     pub fn new(width: usize, capacity: usize) -> Self {
-        Self {
-            width,
-            capacity: capacity as u64,
-            values: vec![0.0; width * capacity],
-            total: 0,
-        }
+        Self { width, capacity: capacity as u64, values: vec![0.0; width * capacity], total: 0 }
     }
 
     /// Frames pushed since the start.

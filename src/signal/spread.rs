@@ -61,18 +61,11 @@ impl Spread {
         let span_secs = (SPAN_SAMPLES / source_hz).clamp(SPAN_SECS.0, SPAN_SECS.1);
         let kept = ((span_secs + MAX_START_SECS + 1.0).max(KEPT_SECS) * rate_hz) as usize;
         let direct = channels == WINDOW_CHANNELS;
-        let start_secs = if live {
-            LIVE_START_SECS
-        } else {
-            span_secs.min(MAX_START_SECS)
-        };
+        let start_secs = if live { LIVE_START_SECS } else { span_secs.min(MAX_START_SECS) };
         let plan = if direct {
             Plan::Direct
         } else {
-            Plan::Mixed {
-                outputs: design::taps(channels, span_secs),
-                clean: Ring::new(channels, kept),
-            }
+            Plan::Mixed { outputs: design::taps(channels, span_secs), clean: Ring::new(channels, kept) }
         };
         Self {
             plan,
@@ -129,11 +122,7 @@ impl Spread {
 
     /// Mean spread of the channels that have ever moved.
     fn common_deviation(&self) -> f64 {
-        let moving = self
-            .scales
-            .iter()
-            .map(Scale::deviation)
-            .filter(|deviation| *deviation > 0.0);
+        let moving = self.scales.iter().map(Scale::deviation).filter(|deviation| *deviation > 0.0);
         let (count, sum) = moving.fold((0.0, 0.0), |(count, sum), deviation| (count + 1.0, sum + deviation));
         if count > 0.0 { sum / count } else { UNMOVED }
     }
@@ -142,11 +131,7 @@ impl Spread {
         let number = self.done;
         self.done += 1;
         self.stand_ins.step(dead);
-        let mirror = if self.start_frames > 0 {
-            self.start_frames
-        } else {
-            self.past.total()
-        };
+        let mirror = if self.start_frames > 0 { self.start_frames } else { self.past.total() };
         let Some(frame) = self.past.frame(number) else { return };
         match &mut self.plan {
             Plan::Direct => {

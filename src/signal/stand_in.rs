@@ -41,11 +41,7 @@ impl Scale {
     /// In standard deviations from the mean; 0 for a channel that has never moved.
     pub fn unit(&self, x: f64) -> f64 {
         let deviation = self.deviation();
-        if deviation > 0.0 {
-            (x - self.mean) / deviation
-        } else {
-            0.0
-        }
+        if deviation > 0.0 { (x - self.mean) / deviation } else { 0.0 }
     }
 }
 
@@ -120,11 +116,7 @@ impl StandIns {
             let healthy = 1.0 - self.share(part.channel);
             if healthy > 0.0 {
                 let then = number as i64 - part.delay_frames;
-                let then = if then < 0 {
-                    reflect(then, mirror.max(1))
-                } else {
-                    then as u64
-                };
+                let then = if then < 0 { reflect(then, mirror.max(1)) } else { then as u64 };
                 let frame = past.frame(then.max(past.oldest()));
                 let x = frame.map_or(0.0, |frame| frame[part.channel]);
                 sum += healthy * part.gain * scales[part.channel].unit(x);

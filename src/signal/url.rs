@@ -37,24 +37,12 @@ impl Address {
                 None => (decode_percent(part), None),
             };
             if pairs.iter().any(|(earlier, _)| *earlier == key) {
-                return Err(SourceError::RepeatedKey {
-                    url: text.to_owned(),
-                    key,
-                });
+                return Err(SourceError::RepeatedKey { url: text.to_owned(), key });
             }
             pairs.push((key, value));
         }
-        let path = if scheme.is_some() {
-            decode_percent(path)
-        } else {
-            path.to_owned()
-        };
-        Ok(Self {
-            text: text.to_owned(),
-            scheme,
-            path,
-            pairs,
-        })
+        let path = if scheme.is_some() { decode_percent(path) } else { path.to_owned() };
+        Ok(Self { text: text.to_owned(), scheme, path, pairs })
     }
 
     /// Refuses keys that are not in `known`.
@@ -93,10 +81,7 @@ impl Address {
         let Some(text) = self.text_of(key) else { return Ok(None) };
         match text.parse::<f64>() {
             Ok(value) if range.contains(&value) => Ok(Some(value)),
-            _ => Err(self.bad(
-                key,
-                &format!("{what} from {} to {} is expected", range.start(), range.end()),
-            )),
+            _ => Err(self.bad(key, &format!("{what} from {} to {} is expected", range.start(), range.end()))),
         }
     }
 
@@ -117,10 +102,7 @@ impl Address {
         let Some(text) = self.text_of(key) else { return Ok(None) };
         match text.parse::<u64>() {
             Ok(value) if range.contains(&value) => Ok(Some(value)),
-            _ => Err(self.bad(
-                key,
-                &format!("{what} from {} to {} is expected", range.start(), range.end()),
-            )),
+            _ => Err(self.bad(key, &format!("{what} from {} to {} is expected", range.start(), range.end()))),
         }
     }
 
@@ -166,11 +148,7 @@ impl Address {
 
 fn shortened(names: &[String]) -> String {
     let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 8 {
-        format!("{shown}, ...")
-    } else {
-        shown
-    }
+    if names.len() > 8 { format!("{shown}, ...") } else { shown }
 }
 
 /// `%20` and its like; what is not a valid escape stays as it is.

@@ -16,10 +16,7 @@ use crate::diffusion::Picture;
 /// Blackout and back take this long: at once to the eye, but no click.
 const BLACKOUT_SECS: f32 = 0.2;
 
-const OUTPUT: &str = concat!(
-    include_str!("../../shaders/prelude.wgsl"),
-    include_str!("../../shaders/output.wgsl")
-);
+const OUTPUT: &str = concat!(include_str!("../../shaders/prelude.wgsl"), include_str!("../../shaders/output.wgsl"));
 
 /// A transition on its way.
 #[derive(Debug, Clone)]
@@ -177,10 +174,8 @@ impl Compositor {
     /// Draws the frame for this moment into `target`, which must have the size and format of this stage.
     pub fn frame(&mut self, target: &wgpu::TextureView, clock: &FrameClock, look: &Look, signal: &SignalTrace) {
         self.programs.poll(&mut self.library);
-        let mut encoder = self
-            .gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("stage") });
+        let mut encoder =
+            self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("stage") });
         let delta_secs = clock.delta_secs.max(0.0);
         let mut now_secs = clock.time_secs - self.frozen_secs;
         let seen = match (&self.seen, look.freeze) {
@@ -200,21 +195,12 @@ impl Compositor {
         let images = [&seen.view, &nothing, &nothing];
         self.gpu.run(&mut encoder, &self.output, target, images, &block, load);
         self.seen = Some(seen);
-        let clock = FrameClock {
-            time_secs: now_secs,
-            ..*clock
-        };
+        let clock = FrameClock { time_secs: now_secs, ..*clock };
         self.gpu.submit(encoder, self.size, &clock, signal);
     }
 
     /// Everything before brightness; gives where it is.
-    fn compose(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        now_secs: f64,
-        delta_secs: f64,
-        look: &Look,
-    ) -> Canvas {
+    fn compose(&mut self, encoder: &mut wgpu::CommandEncoder, now_secs: f64, delta_secs: f64, look: &Look) -> Canvas {
         let arrival = self.live.arrive(now_secs);
         if arrival == Arrival::OtherSize && self.wanted.is_none() && !self.leads_away(now_secs) {
             // Pictures of two sizes cannot be mixed, but two stages can.
@@ -227,17 +213,13 @@ impl Compositor {
         let base = self.base.clone();
         let (gpu, pyramid) = (&mut self.gpu, &mut self.pyramid);
         self.live.draw(gpu, encoder, pyramid, &base, look, now_secs, delta_secs);
-        let live = self
-            .effects
-            .run(gpu, encoder, pyramid, &mut self.programs, &mut self.library, look, &base);
+        let live = self.effects.run(gpu, encoder, pyramid, &mut self.programs, &mut self.library, look, &base);
         self.crossed(encoder, live, now_secs, look)
     }
 
     /// A transition is in its first half: what is live is hardly seen yet.
     fn leads_away(&self, now_secs: f64) -> bool {
-        self.transition
-            .as_ref()
-            .is_some_and(|transition| now_secs < transition.start_secs + 0.5 * transition.secs)
+        self.transition.as_ref().is_some_and(|transition| now_secs < transition.start_secs + 0.5 * transition.secs)
     }
 
     fn hold(&mut self, encoder: &mut wgpu::CommandEncoder, name: String, secs: f64, start_secs: f64) {
@@ -272,13 +254,7 @@ impl Compositor {
         self.transition = Some(Transition { name, start_secs, secs });
     }
 
-    fn crossed(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        live: Canvas,
-        now_secs: f64,
-        look: &Look,
-    ) -> Canvas {
+    fn crossed(&mut self, encoder: &mut wgpu::CommandEncoder, live: Canvas, now_secs: f64, look: &Look) -> Canvas {
         let (Some(transition), Some(held)) = (&self.transition, &self.held) else {
             return live;
         };
@@ -301,8 +277,7 @@ impl Compositor {
         let images = [&held.view, &live.view, &nothing];
         let block = program.block(progress, settings);
         let load = wgpu::LoadOp::Clear(wgpu::Color::BLACK);
-        self.gpu
-            .run(encoder, &program.pipeline, &onto.view.view, images, &block, load);
+        self.gpu.run(encoder, &program.pipeline, &onto.view.view, images, &block, load);
         onto
     }
 }
@@ -310,9 +285,5 @@ impl Compositor {
 fn check_size(device: &wgpu::Device, (width, height): (u32, u32)) -> Result<(), StageError> {
     let limit = device.limits().max_texture_dimension_2d;
     let fits = |side| (1..=limit).contains(&side);
-    if fits(width) && fits(height) {
-        Ok(())
-    } else {
-        Err(StageError::Size { width, height, limit })
-    }
+    if fits(width) && fits(height) { Ok(()) } else { Err(StageError::Size { width, height, limit }) }
 }

@@ -108,8 +108,7 @@ impl Painter {
             false => 1.0,
         };
         self.mixed.clear();
-        self.mixed
-            .extend(self.before.iter().zip(&self.newest).map(|(a, b)| a + (b - a) * blend));
+        self.mixed.extend(self.before.iter().zip(&self.newest).map(|(a, b)| a + (b - a) * blend));
         self.fit(look);
         if let Some((held, start_secs, secs)) = &self.held {
             let along = ((now_secs - start_secs) / secs) as f32;
@@ -136,18 +135,15 @@ impl Painter {
         let rows = taps(self.size.1, self.picture_size.1, scale[1]);
         let from_width = self.picture_size.0 as usize;
         let mut narrow = vec![0.0f32; 3 * width * self.picture_size.1 as usize];
-        narrow
-            .par_chunks_mut(3 * width)
-            .zip(self.mixed.par_chunks(3 * from_width))
-            .for_each(|(onto, from)| {
-                for (pixel, taps) in onto.chunks_exact_mut(3).zip(&columns) {
-                    for &(at, weight) in taps {
-                        for channel in 0..3 {
-                            pixel[channel] += weight * from[3 * at + channel];
-                        }
+        narrow.par_chunks_mut(3 * width).zip(self.mixed.par_chunks(3 * from_width)).for_each(|(onto, from)| {
+            for (pixel, taps) in onto.chunks_exact_mut(3).zip(&columns) {
+                for &(at, weight) in taps {
+                    for channel in 0..3 {
+                        pixel[channel] += weight * from[3 * at + channel];
                     }
                 }
-            });
+            }
+        });
         self.seen.par_chunks_mut(3 * width).zip(&rows).for_each(|(onto, taps)| {
             onto.fill(0.0);
             for &(at, weight) in taps {
@@ -210,11 +206,7 @@ mod tests {
 
     fn plain(width: usize, height: usize, value: u8) -> Picture {
         Picture {
-            stamp: Stamp {
-                hop: 0,
-                signal_secs: 0.0,
-                arrived: Instant::now(),
-            },
+            stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() },
             width,
             height,
             rgba: [value, value / 2, 0, 255].repeat(width * height),
@@ -240,10 +232,7 @@ mod tests {
         let mut painter = Painter::new((40, 20));
         painter.show(&plain(16, 16, 200));
         let mut rgba = Vec::new();
-        let look = Look {
-            fit: Fit::Contain,
-            ..Look::default()
-        };
+        let look = Look { fit: Fit::Contain, ..Look::default() };
         painter.frame(&FrameClock::of_film(0, 30.0), &look, &mut rgba);
         let row: Vec<u8> = rgba[..160].chunks(4).map(|pixel| pixel[0]).collect();
         assert_eq!(row[..10], [0; 10]);
@@ -272,17 +261,11 @@ mod tests {
         let mut rgba = Vec::new();
         painter.show(&plain(4, 4, 240));
         painter.frame(&FrameClock::of_film(0, 30.0), &Look::default(), &mut rgba);
-        let frozen = Look {
-            freeze: true,
-            ..Look::default()
-        };
+        let frozen = Look { freeze: true, ..Look::default() };
         painter.show(&plain(4, 4, 10));
         painter.frame(&FrameClock::of_film(1, 30.0), &frozen, &mut rgba);
         assert_eq!(rgba[0], 240);
-        let black = Look {
-            blackout: true,
-            ..Look::default()
-        };
+        let black = Look { blackout: true, ..Look::default() };
         for frame in 2..10 {
             painter.frame(&FrameClock::of_film(frame, 30.0), &black, &mut rgba);
         }

@@ -65,25 +65,17 @@ pub(super) struct Fault {
 
 impl Fault {
     pub fn at(line: u32, why: impl Into<String>) -> Self {
-        Self {
-            line: Some(line),
-            why: why.into(),
-        }
+        Self { line: Some(line), why: why.into() }
     }
 
     pub fn whole(why: impl Into<String>) -> Self {
-        Self {
-            line: None,
-            why: why.into(),
-        }
+        Self { line: None, why: why.into() }
     }
 }
 
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Reads the head of the file `name`.wgsl.
@@ -130,9 +122,9 @@ fn kind(source: &str) -> Result<Kind, Fault> {
         (true, false) => Ok(Kind::Effect),
         (false, true) => Ok(Kind::Transition),
         (true, true) => Err(Fault::whole("it defines both fn effect and fn transition: make two files")),
-        (false, false) => Err(Fault::whole(
-            "it defines neither fn effect(uv: vec2f) -> vec4f nor fn transition(uv: vec2f) -> vec4f",
-        )),
+        (false, false) => {
+            Err(Fault::whole("it defines neither fn effect(uv: vec2f) -> vec4f nor fn transition(uv: vec2f) -> vec4f"))
+        }
     }
 }
 
@@ -146,9 +138,7 @@ fn read(directive: &str, declared: &mut Declaration) -> Result<(), String> {
         ("pyramid", "") => declared.pyramid = true,
         ("amount", "own") => declared.owns_amount = true,
         ("order", number) => {
-            declared.order = number
-                .parse()
-                .map_err(|_| format!("order takes a whole number, not {number:?}"))?;
+            declared.order = number.parse().map_err(|_| format!("order takes a whole number, not {number:?}"))?;
         }
         (_, "") => {
             return Err(format!(
@@ -213,14 +203,7 @@ fn param(name: &str, rest: &str) -> Result<Param, String> {
     if min >= max || default < min || default > max {
         return Err(format!("{name}: the default {default} does not lie in [{min}, {max}]"));
     }
-    Ok(Param {
-        name: name.to_owned(),
-        kind,
-        default,
-        min,
-        max,
-        doc: doc.to_owned(),
-    })
+    Ok(Param { name: name.to_owned(), kind, default, min, max, doc: doc.to_owned() })
 }
 
 #[cfg(test)]

@@ -45,10 +45,7 @@ impl Format {
             "mkv" => Ok(Self::Mkv),
             "webm" => Ok(Self::Webm),
             "gif" => Ok(Self::Gif),
-            other => Err(FilmError::Ending {
-                path: path.to_owned(),
-                ending: other.to_owned(),
-            }),
+            other => Err(FilmError::Ending { path: path.to_owned(), ending: other.to_owned() }),
         }
     }
 }
@@ -96,10 +93,7 @@ impl Film {
             && !parent.as_os_str().is_empty()
             && !parent.is_dir()
         {
-            return Err(FilmError::NoFolder {
-                path: path.to_owned(),
-                folder: parent.to_owned(),
-            });
+            return Err(FilmError::NoFolder { path: path.to_owned(), folder: parent.to_owned() });
         }
         let mut notes = Vec::new();
         let sink: Box<dyn Sink> = match format {
@@ -113,15 +107,7 @@ impl Film {
             .name("film".to_owned())
             .spawn(move || write(sink, &frames, &used))
             .map_err(|error| FilmError::write(path, error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            size,
-            notes,
-            frames: 0,
-            full: Some(full),
-            empty,
-            worker: Some(worker),
-        })
+        Ok(Self { path: path.to_owned(), size, notes, frames: 0, full: Some(full), empty, worker: Some(worker) })
     }
 
     /// What is different from what was asked for, a sentence each.
@@ -137,10 +123,7 @@ impl Film {
     pub fn push(&mut self, rgba: &[u8]) -> Result<(), FilmError> {
         let expected = 4 * self.size.0 as usize * self.size.1 as usize;
         if rgba.len() != expected {
-            return Err(FilmError::Frame {
-                expected,
-                found: rgba.len(),
-            });
+            return Err(FilmError::Frame { expected, found: rgba.len() });
         }
         let mut buffer = self.empty.try_recv().unwrap_or_default();
         buffer.clear();
@@ -156,11 +139,7 @@ impl Film {
     /// Writes what is still waiting and closes the film.
     pub fn finish(mut self) -> Result<Made, FilmError> {
         self.end()?;
-        Ok(Made {
-            path: self.path.clone(),
-            frames: self.frames,
-            bytes: bytes(&self.path, self.frames),
-        })
+        Ok(Made { path: self.path.clone(), frames: self.frames, bytes: bytes(&self.path, self.frames) })
     }
 
     fn end(&mut self) -> Result<(), FilmError> {
@@ -191,11 +170,7 @@ fn write(mut sink: Box<dyn Sink>, frames: &Receiver<Vec<u8>>, used: &Sender<Vec<
 
 fn bytes(path: &Path, frames: u64) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-    if path.is_dir() {
-        (1..=frames).map(|number| size(&png::file(path, number))).sum()
-    } else {
-        size(path)
-    }
+    if path.is_dir() { (1..=frames).map(|number| size(&png::file(path, number))).sum() } else { size(path) }
 }
 
 /// Why a film cannot be written.
@@ -228,10 +203,7 @@ pub enum FilmError {
 
 impl FilmError {
     fn write(path: &Path, error: impl std::fmt::Display) -> Self {
-        Self::Write {
-            path: path.to_owned(),
-            why: error.to_string(),
-        }
+        Self::Write { path: path.to_owned(), why: error.to_string() }
     }
 }
 

@@ -51,10 +51,7 @@ pub(super) struct Block {
 
 impl Block {
     pub fn new(values: &[f32]) -> Self {
-        let mut block = Self {
-            words: [0; BLOCK_BYTES / 4],
-            len: 0,
-        };
+        let mut block = Self { words: [0; BLOCK_BYTES / 4], len: 0 };
         for &value in values {
             block.push(value);
         }
@@ -175,10 +172,7 @@ impl Gpu {
             blocks: Vec::with_capacity(MOST_PASSES * BLOCK_BYTES / 4),
             groups: HashMap::new(),
             ids: 1,
-            nothing: View {
-                id: 0,
-                view: nothing.create_view(&Default::default()),
-            },
+            nothing: View { id: 0, view: nothing.create_view(&Default::default()) },
             device,
             queue,
         }
@@ -242,10 +236,7 @@ impl Gpu {
                 view: target,
                 depth_slice: None,
                 resolve_target: None,
-                ops: wgpu::Operations {
-                    load,
-                    store: wgpu::StoreOp::Store,
-                },
+                ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
             })],
             ..Default::default()
         });
@@ -256,19 +247,13 @@ impl Gpu {
 
     fn group(&self, images: [&View; 3]) -> wgpu::BindGroup {
         fn image(binding: u32, view: &View) -> wgpu::BindGroupEntry<'_> {
-            wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::TextureView(&view.view),
-            }
+            wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(&view.view) }
         }
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("stage"),
             layout: &self.layout,
             entries: &[
-                wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: self.frame_buffer.as_entire_binding(),
-                },
+                wgpu::BindGroupEntry { binding: 0, resource: self.frame_buffer.as_entire_binding() },
                 wgpu::BindGroupEntry {
                     binding: 1,
                     resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -277,14 +262,8 @@ impl Gpu {
                         size: wgpu::BufferSize::new(BLOCK_BYTES as u64),
                     }),
                 },
-                wgpu::BindGroupEntry {
-                    binding: 2,
-                    resource: wgpu::BindingResource::Sampler(&self.mirrored),
-                },
-                wgpu::BindGroupEntry {
-                    binding: 3,
-                    resource: wgpu::BindingResource::Sampler(&self.clamped),
-                },
+                wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::Sampler(&self.mirrored) },
+                wgpu::BindGroupEntry { binding: 3, resource: wgpu::BindingResource::Sampler(&self.clamped) },
                 image(4, images[0]),
                 image(5, images[1]),
                 image(6, images[2]),
@@ -330,11 +309,7 @@ pub(super) fn create_texture(
 ) -> wgpu::Texture {
     device.create_texture(&wgpu::TextureDescriptor {
         label: Some(label),
-        size: wgpu::Extent3d {
-            width,
-            height,
-            depth_or_array_layers: 1,
-        },
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
         mip_level_count: levels,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
@@ -385,11 +360,7 @@ impl PipelineBuilder {
                     module: &module,
                     entry_point: Some(entry),
                     compilation_options: Default::default(),
-                    targets: &[Some(wgpu::ColorTargetState {
-                        format,
-                        blend,
-                        write_mask: wgpu::ColorWrites::ALL,
-                    })],
+                    targets: &[Some(wgpu::ColorTargetState { format, blend, write_mask: wgpu::ColorWrites::ALL })],
                 }),
                 multiview_mask: None,
                 cache: None,

@@ -53,10 +53,7 @@ impl Headless {
             required_limits: adapter.limits(),
             ..Default::default()
         }))
-        .map_err(|error| StageError::Device {
-            adapter: info.name.clone(),
-            why: error.to_string(),
-        })?;
+        .map_err(|error| StageError::Device { adapter: info.name.clone(), why: error.to_string() })?;
         // The default handler panics. What goes wrong here is told by the next `fetch`.
         let failure = Arc::new(Mutex::new(None));
         let noted = failure.clone();
@@ -110,9 +107,7 @@ impl Headless {
     /// before submitting more.
     pub fn submit(&mut self, clock: &FrameClock, look: &Look, signal: &SignalTrace) -> Result<(), StageError> {
         let Some(buffer) = self.free.pop() else {
-            return Err(StageError::ReadBack(format!(
-                "{IN_FLIGHT} frames are on their way already: fetch one first"
-            )));
+            return Err(StageError::ReadBack(format!("{IN_FLIGHT} frames are on their way already: fetch one first")));
         };
         self.compositor.frame(&self.view, clock, look, signal);
         let (width, height) = self.compositor.size();
@@ -127,22 +122,14 @@ impl Headless {
                     rows_per_image: None,
                 },
             },
-            wgpu::Extent3d {
-                width,
-                height,
-                depth_or_array_layers: 1,
-            },
+            wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
         );
         let submission = self.queue.submit([encoder.finish()]);
         let (mapped_tx, mapped) = bounded(1);
         self.buffers[buffer].map_async(wgpu::MapMode::Read, .., move |result| {
             let _ = mapped_tx.try_send(result);
         });
-        self.pending.push_back(Pending {
-            buffer,
-            submission,
-            mapped,
-        });
+        self.pending.push_back(Pending { buffer, submission, mapped });
         Ok(())
     }
 
@@ -153,10 +140,7 @@ impl Headless {
             return Ok(false);
         };
         self.device
-            .poll(wgpu::PollType::Wait {
-                submission_index: Some(frame.submission),
-                timeout: None,
-            })
+            .poll(wgpu::PollType::Wait { submission_index: Some(frame.submission), timeout: None })
             .map_err(|error| StageError::ReadBack(error.to_string()))?;
         match frame.mapped.try_recv() {
             Ok(Ok(())) => {}

@@ -84,7 +84,10 @@ impl ShaderLibrary {
             Err(error) => {
                 self.faults.insert(
                     folder.display().to_string(),
-                    format!("the shader folder {} cannot be watched, saved files are not reloaded: {error}", folder.display()),
+                    format!(
+                        "the shader folder {} cannot be watched, saved files are not reloaded: {error}",
+                        folder.display()
+                    ),
                 );
             }
         }
@@ -111,9 +114,7 @@ impl ShaderLibrary {
     }
 
     pub(super) fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Shader>> {
-        self.shaders
-            .iter()
-            .find(|shader| shader.declaration.kind == kind && shader.declaration.name == name)
+        self.shaders.iter().find(|shader| shader.declaration.kind == kind && shader.declaration.name == name)
     }
 
     /// Takes over what was saved since; never waits. Gives each shader that is new.
@@ -152,16 +153,14 @@ impl ShaderLibrary {
     fn insert(&mut self, shader: Shader) {
         let shader = Arc::new(shader);
         let new = &shader.declaration;
-        self.shaders
-            .retain(|old| old.declaration.kind != new.kind || old.declaration.name != new.name);
+        self.shaders.retain(|old| old.declaration.kind != new.kind || old.declaration.name != new.name);
         let at = self.shaders.partition_point(|old| key(&old.declaration) < key(new));
         self.shaders.insert(at, shader);
     }
 
     fn fault(&mut self, label: &str, fault: &Fault) {
         let place = fault.line.map(|line| format!(":{line}")).unwrap_or_default();
-        self.faults
-            .insert(label.to_owned(), format!("{label}{place}: {}", fault.why));
+        self.faults.insert(label.to_owned(), format!("{label}{place}: {}", fault.why));
     }
 }
 
@@ -177,10 +176,7 @@ pub(super) fn read(file: &Path) -> Result<Shader, Fault> {
 }
 
 pub(super) fn is_shader(file: &Path) -> bool {
-    let hidden = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .is_none_or(|name| name.starts_with('.'));
+    let hidden = file.file_name().and_then(|name| name.to_str()).is_none_or(|name| name.starts_with('.'));
     !hidden && file.extension().is_some_and(|extension| extension == "wgsl")
 }
 
@@ -287,7 +283,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tint.wgsl");
         let good = |red: f32| {
-            format!("//! Tint: red.\n//@ red: float = {red} [0, 1] \"How red.\"\nfn effect(uv: vec2f) -> vec4f {{ return stage(uv) * param.red; }}\n")
+            format!(
+                "//! Tint: red.\n//@ red: float = {red} [0, 1] \"How red.\"\nfn effect(uv: vec2f) -> vec4f {{ return stage(uv) * param.red; }}\n"
+            )
         };
         std::fs::write(&file, good(0.25)).unwrap();
         let mut library = ShaderLibrary::builtin().with_folder(folder.path());

@@ -11,10 +11,7 @@ use super::{
 };
 use crate::diffusion::Picture;
 
-const SHADER: &str = concat!(
-    include_str!("../../shaders/prelude.wgsl"),
-    include_str!("../../shaders/picture.wgsl")
-);
+const SHADER: &str = concat!(include_str!("../../shaders/prelude.wgsl"), include_str!("../../shaders/picture.wgsl"));
 
 /// An image at picture size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +53,7 @@ pub(super) struct Live {
 
 impl Live {
     pub fn new(builder: &PipelineBuilder) -> Result<Self, String> {
-        let entries = [
-            ("fs_blend", builder.canvas_format, None),
-            ("fs_fit", builder.canvas_format, None),
-        ];
+        let entries = [("fs_blend", builder.canvas_format, None), ("fs_fit", builder.canvas_format, None)];
         let [blend, fit] = builder.build("stage picture", SHADER, entries)?;
         Ok(Self {
             blend,
@@ -88,11 +82,7 @@ impl Live {
         gpu.queue.write_texture(
             canvas.texture.as_image_copy(),
             &picture.rgba,
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(4 * size.0),
-                rows_per_image: None,
-            },
+            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * size.0), rows_per_image: None },
             canvas.texture.size(),
         );
         self.pending += 1;
@@ -134,11 +124,7 @@ impl Live {
             true => self.pace.blend(now_secs, delta_secs, look.crossfade),
             false => 1.0,
         };
-        let drawn = Drawn {
-            arrivals: self.arrivals,
-            blend,
-            fit: (look.fit, look.fill),
-        };
+        let drawn = Drawn { arrivals: self.arrivals, blend, fit: (look.fit, look.fill) };
         if self.drawn == Some(drawn) {
             return;
         }
@@ -167,7 +153,8 @@ impl Live {
             gpu.forget();
             self.mixes[slot] = Some(gpu.canvas("stage mix", size, gpu.canvas_format));
         }
-        let (Some(onto), Some(before), Some(after)) = (&self.mixes[slot], self.get(self.before), self.get(newest)) else {
+        let (Some(onto), Some(before), Some(after)) = (&self.mixes[slot], self.get(self.before), self.get(newest))
+        else {
             return newest;
         };
         let nothing = gpu.nothing.clone();
@@ -251,10 +238,6 @@ fn picture_size(gpu: &Gpu, picture: &Picture) -> Result<(u32, u32), StageError> 
     let bytes = picture.width.checked_mul(picture.height).and_then(|pixels| pixels.checked_mul(4));
     match (side(picture.width), side(picture.height)) {
         (Some(width), Some(height)) if bytes == Some(picture.rgba.len()) => Ok((width, height)),
-        _ => Err(StageError::Picture {
-            width: picture.width,
-            height: picture.height,
-            bytes: picture.rgba.len(),
-        }),
+        _ => Err(StageError::Picture { width: picture.width, height: picture.height, bytes: picture.rgba.len() }),
     }
 }

@@ -16,18 +16,12 @@ impl Offscreen {
         match Headless::new(size, library) {
             Ok(headless) => Ok((Self::Gpu(headless), None)),
             Err(error @ StageError::Size { .. }) => Err(error),
-            Err(error) => Ok((
-                Self::cpu(size),
-                Some(format!("{error}; the film is made without effects")),
-            )),
+            Err(error) => Ok((Self::cpu(size), Some(format!("{error}; the film is made without effects")))),
         }
     }
 
     pub fn cpu(size: (u32, u32)) -> Self {
-        Self::Cpu {
-            painter: cpu::Painter::new(size),
-            ready: Vec::new(),
-        }
+        Self::Cpu { painter: cpu::Painter::new(size), ready: Vec::new() }
     }
 
     pub fn show(&mut self, picture: &Picture) {

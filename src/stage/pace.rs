@@ -64,11 +64,7 @@ impl Fader {
 
     pub fn toward(&mut self, goal: f32, delta_secs: f64) -> f32 {
         let step = (delta_secs.max(0.0) as f32) / self.secs;
-        self.at = if self.at < goal {
-            (self.at + step).min(goal)
-        } else {
-            (self.at - step).max(goal)
-        };
+        self.at = if self.at < goal { (self.at + step).min(goal) } else { (self.at - step).max(goal) };
         self.at
     }
 }

@@ -34,21 +34,14 @@ impl Program {
             let [pipeline] = builder.build(label, module, [main])?;
             (pipeline, None)
         };
-        Ok(Self {
-            declaration,
-            pipeline,
-            gather,
-        })
+        Ok(Self { declaration, pipeline, gather })
     }
 
     /// `first` (amount or progress), then the declared parameters, set or default, kept in their ranges.
     pub fn block(&self, first: f32, settings: Option<&Use>) -> Block {
         let mut block = Block::new(&[first]);
         for param in &self.declaration.params {
-            let value = self
-                .set(&param.name, settings)
-                .unwrap_or(param.default)
-                .clamp(param.min, param.max);
+            let value = self.set(&param.name, settings).unwrap_or(param.default).clamp(param.min, param.max);
             match param.kind {
                 ParamKind::Int => block.push_int(value),
                 ParamKind::Float => block.push(value),
@@ -62,9 +55,7 @@ impl Program {
     pub fn spread(&self, settings: Option<&Use>) -> f32 {
         let declared = self.declaration.params.iter().find(|param| param.name == "spread");
         declared.map_or(0.5, |param| {
-            self.set("spread", settings)
-                .unwrap_or(param.default)
-                .clamp(param.min.max(0.0), param.max.min(1.0))
+            self.set("spread", settings).unwrap_or(param.default).clamp(param.min.max(0.0), param.max.min(1.0))
         })
     }
 
@@ -87,12 +78,7 @@ pub(super) struct Programs {
 impl Programs {
     pub fn new(builder: PipelineBuilder) -> Self {
         let (built_tx, built) = bounded(64);
-        Self {
-            builder,
-            ready: HashMap::new(),
-            built,
-            built_tx,
-        }
+        Self { builder, ready: HashMap::new(), built, built_tx }
     }
 
     /// Builds all that is not built yet.

@@ -5,10 +5,7 @@ use super::gpu::{Block, FINE_FORMAT, Gpu, PipelineBuilder, View, create_texture}
 /// Halvings: at 1280x720 the last level is 20 pixels wide.
 const LEVELS: u32 = 6;
 
-const SHADER: &str = concat!(
-    include_str!("../../shaders/prelude.wgsl"),
-    include_str!("../../shaders/pyramid.wgsl")
-);
+const SHADER: &str = concat!(include_str!("../../shaders/prelude.wgsl"), include_str!("../../shaders/pyramid.wgsl"));
 
 pub(super) struct Pyramid {
     first: wgpu::RenderPipeline,
@@ -30,14 +27,7 @@ impl Pyramid {
                 ("fs_up", FINE_FORMAT, Some(wgpu::BlendState::ALPHA_BLENDING)),
             ],
         )?;
-        Ok(Self {
-            first,
-            down,
-            up,
-            size: (0, 0),
-            levels: Vec::new(),
-            whole: None,
-        })
+        Ok(Self { first, down, up, size: (0, 0), levels: Vec::new(), whole: None })
     }
 
     /// For a stage of this size; the texture is made when first needed.

@@ -40,17 +40,12 @@ impl Watch {
             }
         })
         .map_err(|error| error.to_string())?;
-        watcher
-            .watch(folder, RecursiveMode::Recursive)
-            .map_err(|error| error.to_string())?;
+        watcher.watch(folder, RecursiveMode::Recursive).map_err(|error| error.to_string())?;
         std::thread::Builder::new()
             .name("stage-shaders".to_owned())
             .spawn(move || follow(&changed, &loaded_tx))
             .map_err(|error| error.to_string())?;
-        Ok(Self {
-            _watcher: watcher,
-            loaded,
-        })
+        Ok(Self { _watcher: watcher, loaded })
     }
 
     /// A file that was saved since; never waits.

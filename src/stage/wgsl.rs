@@ -91,10 +91,7 @@ pub(super) fn shader(name: &str, source: &str) -> Result<Shader, Fault> {
     let declaration = super::declaration::parse(name, source)?;
     let head = head(&declaration);
     let module = format!("{head}{source}\n{}", tail(&declaration));
-    let lines = Lines {
-        before: head.matches('\n').count() as u32,
-        own: source.lines().count() as u32,
-    };
+    let lines = Lines { before: head.matches('\n').count() as u32, own: source.lines().count() as u32 };
     check(&module, &lines)?;
     Ok(Shader { declaration, module })
 }
@@ -156,10 +153,7 @@ impl Lines {
 
 fn check(module: &str, lines: &Lines) -> Result<(), Fault> {
     let parsed = naga::front::wgsl::parse_str(module).map_err(|error| {
-        let own = error
-            .labels()
-            .filter_map(|(span, _)| lines.own(span.location(module).line_number))
-            .next();
+        let own = error.labels().filter_map(|(span, _)| lines.own(span.location(module).line_number)).next();
         // The label often says more than the message ("expected vec4f, found f32").
         let label = error.labels().map(|(_, label)| label.trim()).find(|label| !label.is_empty());
         let mut why = error.message().to_owned();

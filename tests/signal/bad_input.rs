@@ -76,9 +76,7 @@ fn random_bytes_are_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for seed in 0..60u64 {
         let length = (noise(seed, 1000).abs() * 3000.0) as u64 + 1;
-        let bytes: Vec<u8> = (0..length)
-            .map(|n| (noise(seed << 20 | n, 1).to_bits() >> 20) as u8)
-            .collect();
+        let bytes: Vec<u8> = (0..length).map(|n| (noise(seed << 20 | n, 1).to_bits() >> 20) as u8).collect();
         for ending in ENDINGS {
             let said = answer(folder.path(), ending, &bytes);
             if !matches!(ending, "csv" | "txt") || length > 300 {
@@ -86,10 +84,7 @@ fn random_bytes_are_refused_with_a_sentence() {
             }
         }
         // Random text: signs that tables are made of.
-        let text: Vec<u8> = bytes
-            .iter()
-            .map(|byte| b"0123456789,;.\t\n- eE+:\"aNT"[usize::from(*byte) % 25])
-            .collect();
+        let text: Vec<u8> = bytes.iter().map(|byte| b"0123456789,;.\t\n- eE+:\"aNT"[usize::from(*byte) % 25]).collect();
         let _ = answer(folder.path(), "csv", &text);
     }
 }
@@ -117,22 +112,14 @@ fn one_kind_of_file_under_the_name_of_another_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for name in FIXTURES {
         let own = name.rsplit('.').next().unwrap();
-        for ending in ENDINGS
-            .into_iter()
-            .filter(|ending| !(*ending == own || (own.ends_with("df") && ending.ends_with("df"))))
+        for ending in
+            ENDINGS.into_iter().filter(|ending| !(*ending == own || (own.ends_with("df") && ending.ends_with("df"))))
         {
-            assert!(
-                answer(folder.path(), ending, &bytes_of(name)).is_err(),
-                "{name} as .{ending}"
-            );
+            assert!(answer(folder.path(), ending, &bytes_of(name)).is_err(), "{name} as .{ending}");
         }
     }
     assert!(answer(folder.path(), "csv", b"just words\nand more words\n").is_err());
-    assert!(
-        answer(folder.path(), "xyz", b"1,2\n3,4\n")
-            .unwrap_err()
-            .contains(".npy")
-    );
+    assert!(answer(folder.path(), "xyz", b"1,2\n3,4\n").unwrap_err().contains(".npy"));
 }
 
 #[test]

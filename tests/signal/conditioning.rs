@@ -28,9 +28,7 @@ fn health(x: &[f64]) -> Health {
 }
 
 fn sine(hz: f64, secs: f64) -> Vec<f64> {
-    (0..(secs * HZ) as usize)
-        .map(|n| (TAU * hz * n as f64 / HZ).sin())
-        .collect()
+    (0..(secs * HZ) as usize).map(|n| (TAU * hz * n as f64 / HZ).sin()).collect()
 }
 
 #[test]
@@ -42,10 +40,7 @@ fn with_everything_off_samples_pass_bit_for_bit() {
 #[test]
 fn the_notch_takes_out_the_mains_and_its_harmonics_and_little_else() {
     for (mains, line_hz) in [(Mains::Hz50, 50.0), (Mains::Hz60, 60.0)] {
-        let settings = Settings {
-            mains,
-            ..Settings::default()
-        };
+        let settings = Settings { mains, ..Settings::default() };
         let gain = |hz: f64| amplitude(&run(settings, &sine(hz, 6.0))[4000..], HZ, hz);
         for harmonic in [1.0, 2.0, 3.0] {
             assert!(gain(harmonic * line_hz) < 0.003, "{line_hz} Hz x {harmonic}");
@@ -59,24 +54,14 @@ fn the_notch_takes_out_the_mains_and_its_harmonics_and_little_else() {
 #[test]
 fn offset_and_band_limits_do_what_they_say() {
     let offset: Vec<f64> = sine(10.0, 10.0).iter().map(|x| x + 4000.0).collect();
-    let out = run(
-        Settings {
-            dc_hz: 0.5,
-            ..Settings::default()
-        },
-        &offset,
-    );
+    let out = run(Settings { dc_hz: 0.5, ..Settings::default() }, &offset);
     let rest = &out[5000..];
     assert!(rest.iter().all(|x| x.abs() < 1.1), "the offset is gone");
     assert!((amplitude(rest, HZ, 10.0) - 1.0).abs() < 0.01);
     // It is gone from the first sample on: no thump at the start.
     assert!(out[..100].iter().all(|x| x.abs() < 1.5));
 
-    let settings = Settings {
-        low_hz: 5.0,
-        high_hz: 100.0,
-        ..Settings::default()
-    };
+    let settings = Settings { low_hz: 5.0, high_hz: 100.0, ..Settings::default() };
     let gain = |hz: f64| amplitude(&run(settings, &sine(hz, 6.0))[3000..], HZ, hz);
     assert!(gain(0.5) < 0.02 && gain(400.0) < 0.01);
     assert!((gain(5.0) - 0.707).abs() < 0.02 && (gain(100.0) - 0.707).abs() < 0.02);
@@ -90,17 +75,9 @@ fn a_change_of_settings_makes_no_click() {
     let mut out = Vec::new();
     for (n, x) in x.iter().enumerate() {
         match n {
-            1000 => conditioner.apply(Settings {
-                gain: 2.0,
-                dc_hz: 0.2,
-                ..Settings::default()
-            }),
+            1000 => conditioner.apply(Settings { gain: 2.0, dc_hz: 0.2, ..Settings::default() }),
             // In the middle of the crossfade.
-            1040 => conditioner.apply(Settings {
-                mains: Mains::Hz50,
-                high_hz: 80.0,
-                ..Settings::default()
-            }),
+            1040 => conditioner.apply(Settings { mains: Mains::Hz50, high_hz: 80.0, ..Settings::default() }),
             2000 => conditioner.apply(Settings::default()),
             _ => {}
         }
@@ -130,14 +107,7 @@ fn gaps_are_bridged_counted_and_left_behind() {
 
 #[test]
 fn only_missing_samples_still_give_numbers() {
-    let out = run(
-        Settings {
-            dc_hz: 0.1,
-            mains: Mains::Hz60,
-            ..Settings::default()
-        },
-        &[f64::NAN; 2000],
-    );
+    let out = run(Settings { dc_hz: 0.1, mains: Mains::Hz60, ..Settings::default() }, &[f64::NAN; 2000]);
     assert!(out.iter().all(|x| x.is_finite()));
     assert!(health(&[f64::NAN; 2000]).flat);
 }
@@ -168,11 +138,8 @@ fn a_flat_channel_is_called_flat_after_half_a_second() {
 
 #[test]
 fn hum_is_the_part_of_the_variance_at_the_mains() {
-    let x: Vec<f64> = sine(50.0, 5.0)
-        .iter()
-        .zip(sine(9.0, 5.0))
-        .map(|(hum, wave)| 5000.0 + hum + wave * 3f64.sqrt())
-        .collect();
+    let x: Vec<f64> =
+        sine(50.0, 5.0).iter().zip(sine(9.0, 5.0)).map(|(hum, wave)| 5000.0 + hum + wave * 3f64.sqrt()).collect();
     let health = health(&x);
     assert!((health.hum_50 - 0.25).abs() < 0.01, "{}", health.hum_50);
     assert!(health.hum_60 < 0.001);

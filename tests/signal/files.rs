@@ -29,9 +29,8 @@ fn read_table(text: &str, query: &str) -> (Description, Vec<Vec<f64>>) {
 
 #[test]
 fn npy_of_every_order_and_type_holds_the_same_table() {
-    let expected: Vec<Vec<f64>> = (0..40)
-        .map(|row| (0..3).map(|column| f64::from(100 * column + row)).collect())
-        .collect();
+    let expected: Vec<Vec<f64>> =
+        (0..40).map(|row| (0..3).map(|column| f64::from(100 * column + row)).collect()).collect();
     for name in ["c_order.npy", "fortran_big_endian.npy", "wide.npy", "version_2.npy"] {
         let (description, all) = read(&format!("{}?rate=100", fixture(name)));
         assert_eq!(all, expected, "{name}");
@@ -50,15 +49,9 @@ fn the_axis_of_time_can_be_said() {
 
 #[test]
 fn query_keys_choose_cut_scale_and_loop() {
-    let (description, all) = read(&format!(
-        "{}?rate=10&channels=2,0-1&from=1&to=2&scale=0.5",
-        fixture("c_order.npy")
-    ));
+    let (description, all) = read(&format!("{}?rate=10&channels=2,0-1&from=1&to=2&scale=0.5", fixture("c_order.npy")));
     assert_eq!(description.duration_secs, Some(1.0));
-    assert_eq!(
-        description.channels.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
-        ["ch2", "ch0", "ch1"]
-    );
+    assert_eq!(description.channels.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["ch2", "ch0", "ch1"]);
     assert_eq!(all.len(), 10);
     assert_eq!(all[3], [106.5, 6.5, 56.5]);
     let mut looped = open(&format!("{}?rate=10&loop", fixture("single.npy"))).unwrap();
@@ -79,11 +72,8 @@ fn a_rate_that_is_not_known_is_asked_for_with_an_example() {
 fn edf_of_two_rates_is_read_whole() {
     let (description, all) = read(&fixture("two_rates.edf"));
     assert_eq!((description.rate_hz, all.len()), (20.0, 80));
-    let of_channels: Vec<_> = description
-        .channels
-        .iter()
-        .map(|c| (c.name.as_str(), c.unit.as_str(), c.rate_hz))
-        .collect();
+    let of_channels: Vec<_> =
+        description.channels.iter().map(|c| (c.name.as_str(), c.unit.as_str(), c.rate_hz)).collect();
     assert_eq!(of_channels, [("lfp", "µV", 20.0), ("lfp (2)", "mV", 5.0)]);
     assert_eq!(channel(&all, 0), (0..80).map(f64::from).collect::<Vec<_>>());
     assert!(channel(&all, 1).iter().all(|x| (x - 0.5).abs() < 1e-9));
@@ -91,10 +81,7 @@ fn edf_of_two_rates_is_read_whole() {
     assert_eq!((remark.len(), remark[0].text.as_str()), (1, "lever pressed"));
     assert_eq!((remark[0].onset_secs, remark[0].duration_secs), (2.25, Some(0.5)));
     let odd = description.odd.join("; ");
-    assert!(
-        odd.contains("-1") && odd.contains("differ in rate") && odd.contains("more than once"),
-        "{odd}"
-    );
+    assert!(odd.contains("-1") && odd.contains("differ in rate") && odd.contains("more than once"), "{odd}");
 }
 
 #[test]
@@ -118,10 +105,7 @@ fn an_interrupted_recording_keeps_its_time() {
 fn bdf_has_24_bits_and_its_triggers_are_left_out() {
     let (description, all) = read(&fixture("small.bdf"));
     assert_eq!(description.channels.len(), 1);
-    assert_eq!(
-        channel(&all, 0),
-        (0..32).map(|n| f64::from(n) * -1000.0).collect::<Vec<_>>()
-    );
+    assert_eq!(channel(&all, 0), (0..32).map(|n| f64::from(n) * -1000.0).collect::<Vec<_>>());
     let (_, triggers) = read(&format!("{}?channels=Status", fixture("small.bdf")));
     assert_eq!(channel(&triggers, 0), vec![1.0; 32]);
 }
@@ -134,20 +118,13 @@ fn edf_that_was_cut_off_gives_its_whole_records_and_says_so() {
     file.flush().unwrap();
     let (description, all) = read(file.path().to_str().unwrap());
     assert_eq!(all.len(), 40);
-    assert!(
-        description.odd.iter().any(|sentence| sentence.contains("cut off")),
-        "{:?}",
-        description.odd
-    );
+    assert!(description.odd.iter().any(|sentence| sentence.contains("cut off")), "{:?}", description.odd);
 }
 
 #[test]
 fn wav_is_scaled_to_one() {
     let (description, all) = read(&fixture("stereo.wav"));
-    assert_eq!(
-        (description.rate_hz, all.len(), description.channels[1].name.as_str()),
-        (1000.0, 50, "right")
-    );
+    assert_eq!((description.rate_hz, all.len(), description.channels[1].name.as_str()), (1000.0, 50, "right"));
     assert_eq!(all[32], [0.25, -0.25]);
 }
 
@@ -160,12 +137,7 @@ fn wav_of_other_widths_is_read() {
         (32, hound::SampleFormat::Float),
     ] {
         let file = tempfile::Builder::new().suffix(".wav").tempfile().unwrap();
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 8000,
-            bits_per_sample: bits,
-            sample_format,
-        };
+        let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: bits, sample_format };
         let mut writer = hound::WavWriter::create(file.path(), spec).unwrap();
         for n in 0..100 {
             match sample_format {
@@ -175,11 +147,7 @@ fn wav_of_other_widths_is_read() {
         }
         writer.finalize().unwrap();
         let (_, all) = read(file.path().to_str().unwrap());
-        assert_eq!(
-            channel(&all, 0),
-            (0..100).map(|n| f64::from(n) / 128.0).collect::<Vec<_>>(),
-            "{bits} bits"
-        );
+        assert_eq!(channel(&all, 0), (0..100).map(|n| f64::from(n) / 128.0).collect::<Vec<_>>(), "{bits} bits");
     }
 }
 
@@ -188,36 +156,21 @@ fn tables_are_read_as_people_write_them() {
     let cases = [
         ("time,speed (m/s),gust\n0,1,2\n0.5,3,4\n1,5,6\n", ""),
         ("time (ms);speed [m/s];gust\n0;1;2\n500;3,0;4\n1000;5;6,0\n", ""),
-        (
-            "# logged by hand\ntime\tspeed (m/s)\tgust\n10\t1\t2\n10.5\t3\t4\n11\t5\t6\n",
-            "",
-        ),
+        ("# logged by hand\ntime\tspeed (m/s)\tgust\n10\t1\t2\n10.5\t3\t4\n11\t5\t6\n", ""),
         (
             "\u{feff}timestamp,speed (m/s),gust\n2024-02-28T23:59:59.5Z,1,2\n2024-02-29T00:00:00Z,3,4\n2024-02-29T00:00:00.5Z,5,6\n",
             "",
         ),
-        (
-            "time,speed (m/s),gust\n1700000000000,1,2\n1700000000500,3,4\n1700000001000,5,6\n",
-            "",
-        ),
+        ("time,speed (m/s),gust\n1700000000000,1,2\n1700000000500,3,4\n1700000001000,5,6\n", ""),
         ("index,speed (m/s),gust\n0,1,2\n1,3,4\n2,5,6\n", "?rate=2"),
         ("speed (m/s),gust\n1,2\n3,4\n5,6", "?rate=2"),
-        (
-            "gust,stamp,speed (m/s)\n2,0,1\n4,0.5,3\n6,1,5\n",
-            "?time=stamp&channels=speed,gust",
-        ),
+        ("gust,stamp,speed (m/s)\n2,0,1\n4,0.5,3\n6,1,5\n", "?time=stamp&channels=speed,gust"),
     ];
     for (text, query) in cases {
         let (description, all) = read_table(text, query);
         assert_eq!(description.rate_hz, 2.0, "{text}");
         assert_eq!(all, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "{text}");
-        assert_eq!(
-            (
-                description.channels[0].name.as_str(),
-                description.channels[0].unit.as_str()
-            ),
-            ("speed", "m/s")
-        );
+        assert_eq!((description.channels[0].name.as_str(), description.channels[0].unit.as_str()), ("speed", "m/s"));
     }
 }
 
@@ -264,26 +217,14 @@ fn inspect_reports_each_channel_in_a_table_and_as_json() {
     assert_eq!((report.channels[1].min, report.channels[1].max), (0.5, 0.5));
     assert_eq!((report.duration_secs, report.measured_rate_hz), (Some(4.0), None));
     let json = serde_json::to_value(&report).unwrap();
-    for key in [
-        "channels",
-        "rate_hz",
-        "measured_rate_hz",
-        "duration_secs",
-        "odd",
-        "annotations",
-    ] {
+    for key in ["channels", "rate_hz", "measured_rate_hz", "duration_secs", "odd", "annotations"] {
         assert!(json.get(key).is_some(), "{key}");
     }
-    for key in [
-        "name", "unit", "rate_hz", "min", "max", "mean", "rms", "flat", "clipped", "bridged",
-    ] {
+    for key in ["name", "unit", "rate_hz", "min", "max", "mean", "rms", "flat", "clipped", "bridged"] {
         assert!(json["channels"][0].get(key).is_some(), "{key}");
     }
     let text = report.to_string();
-    assert!(
-        text.contains("lfp (2)") && text.contains("lever pressed") && text.contains("odd"),
-        "{text}"
-    );
+    assert!(text.contains("lfp (2)") && text.contains("lever pressed") && text.contains("odd"), "{text}");
     let part = inspect("synth://wind", Some(3.0)).unwrap();
     assert_eq!((part.inspected_secs, part.duration_secs), (3.0, None));
 }

@@ -6,9 +6,7 @@ use super::made::{Made, amplitude, noise, window_channel};
 use wavedream::signal::{Intake, Settings, open};
 
 fn npy_of_32(rows: usize) -> (tempfile::NamedTempFile, Vec<f64>) {
-    let values: Vec<f64> = (0..rows * 32)
-        .map(|n| noise((n / 32) as u64, n % 32) * 500.0 + 3.0)
-        .collect();
+    let values: Vec<f64> = (0..rows * 32).map(|n| noise((n / 32) as u64, n % 32) * 500.0 + 3.0).collect();
     let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, 32), }}");
     while (10 + header.len() + 1) % 64 != 0 {
         header.push(' ');
@@ -18,8 +16,7 @@ fn npy_of_32(rows: usize) -> (tempfile::NamedTempFile, Vec<f64>) {
     file.write_all(b"\x93NUMPY\x01\x00").unwrap();
     file.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
     file.write_all(header.as_bytes()).unwrap();
-    file.write_all(&values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
-        .unwrap();
+    file.write_all(&values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
     file.flush().unwrap();
     (file, values)
 }
@@ -45,9 +42,7 @@ fn a_window_of_32_channels_at_512_hz_is_the_file_bit_for_bit() {
 
 #[test]
 fn one_hour_has_exactly_108_000_windows() {
-    let source = Made::new(32, 512.0, 3600 * 512, |frame, channel| {
-        ((frame * 31 + channel as u64) % 1000) as f64
-    });
+    let source = Made::new(32, 512.0, 3600 * 512, |frame, channel| ((frame * 31 + channel as u64) % 1000) as f64);
     let mut intake = Intake::from_source(source, Settings::default()).unwrap();
     let (mut hop, mut windows) = (1, 0);
     loop {
@@ -77,15 +72,8 @@ fn the_ring_keeps_a_minute_and_forgets_what_is_older() {
 
 #[test]
 fn blocks_do_not_matter() {
-    for url in [
-        "synth://wind?seed=2",
-        "synth://rat?rate=1000&channels=3",
-        "synth://waves?rate=1",
-    ] {
-        let settings = Settings {
-            dc_hz: 0.1,
-            ..Settings::default()
-        };
+    for url in ["synth://wind?seed=2", "synth://rat?rate=1000&channels=3", "synth://waves?rate=1"] {
+        let settings = Settings { dc_hz: 0.1, ..Settings::default() };
         let mut one = Intake::open(url, settings).unwrap();
         let mut other = Intake::open(url, settings).unwrap();
         one.advance_to(12.0).unwrap();
@@ -93,10 +81,7 @@ fn blocks_do_not_matter() {
             other.advance_to(f64::from(step) / 30.0).unwrap();
         }
         for secs in [1.0, 7.3, 12.0] {
-            let (a, b) = (
-                one.window_ending_at(secs, 512).unwrap(),
-                other.window_ending_at(secs, 512).unwrap(),
-            );
+            let (a, b) = (one.window_ending_at(secs, 512).unwrap(), other.window_ending_at(secs, 512).unwrap());
             assert_eq!(a.samples, b.samples, "{url} at {secs}");
         }
     }
@@ -110,10 +95,7 @@ fn a_recording_gives_the_window_that_ends_with_it() {
         let progress = intake.advance_to(secs + 5.0).unwrap();
         assert!(progress.ended);
         assert!((progress.reached_secs - secs).abs() < 1.0 / 512.0, "{progress:?}");
-        assert!(
-            intake.window_ending_at(secs, 512).is_some(),
-            "{channels} channels at {rate_hz} Hz"
-        );
+        assert!(intake.window_ending_at(secs, 512).is_some(), "{channels} channels at {rate_hz} Hz");
         assert!(intake.window_ending_at(secs + 0.1, 512).is_none());
     }
 }
@@ -121,19 +103,13 @@ fn a_recording_gives_the_window_that_ends_with_it() {
 #[test]
 fn a_show_can_begin_before_the_first_whole_window() {
     let mut intake = Intake::open("synth://rat", Settings::default()).unwrap();
-    assert!(
-        intake.window_at_hop_or_mirrored(0, 512).is_none(),
-        "nothing has come yet"
-    );
+    assert!(intake.window_at_hop_or_mirrored(0, 512).is_none(), "nothing has come yet");
     intake.advance_to(0.0).unwrap();
     assert_eq!(intake.first_hop(512), 30);
     assert_eq!(intake.first_hop(896), 53);
     assert!(intake.window_at_hop(29, 512).is_none());
     let whole = intake.window_at_hop(30, 512).unwrap();
-    assert_eq!(
-        intake.window_at_hop_or_mirrored(30, 512).unwrap().samples,
-        whole.samples
-    );
+    assert_eq!(intake.window_at_hop_or_mirrored(30, 512).unwrap().samples, whole.samples);
     let early = intake.window_at_hop_or_mirrored(15, 512).unwrap();
     // The second half is the signal's first half second, the first half its mirror image.
     assert_eq!(early.samples[256 * 32..], whole.samples[..256 * 32]);
@@ -161,16 +137,9 @@ fn health_trace_state_and_knobs_reach_the_source() {
     assert_eq!(intake.state(), Some("rest"));
     let health = intake.health();
     assert_eq!(health.len(), 32);
-    assert!(
-        health
-            .iter()
-            .all(|channel| !channel.flat && channel.clipped_fraction == 0.0 && channel.rms > 30.0)
-    );
+    assert!(health.iter().all(|channel| !channel.flat && channel.clipped_fraction == 0.0 && channel.rms > 30.0));
     let trace = intake.trace(4, 700);
-    assert_eq!(
-        (trace.channels.len(), trace.channels[0].len(), trace.names[0].as_str()),
-        (4, 700, "lfp 01")
-    );
+    assert_eq!((trace.channels.len(), trace.channels[0].len(), trace.names[0].as_str()), (4, 700, "lfp 01"));
     let window = intake.window_ending_at(3.0, 512).unwrap();
     assert_eq!(*trace.channels[2].last().unwrap(), window.samples[511 * 32 + 2] as f32);
     assert!(intake.set("state", "rem") && !intake.set("colour", "red"));
@@ -182,27 +151,18 @@ fn health_trace_state_and_knobs_reach_the_source() {
 fn what_is_asked_for_wrongly_is_answered_with_the_way_out() {
     for (url, words) in [
         ("synth://rat?sead=3", vec!["sead", "did you mean 'seed'"]),
-        (
-            "synth://rat?state=drunk",
-            vec!["drunk", "awake, rest, sleep, rem or auto"],
-        ),
+        ("synth://rat?state=drunk", vec!["drunk", "awake, rest, sleep, rem or auto"]),
         ("synth://rat?seed=1&seed=2", vec!["seed", "twice"]),
         ("synth://wnd", vec!["wnd", "did you mean 'wind'"]),
         ("snth://rat", vec!["snth", "did you mean 'synth'"]),
         ("osc://0.0.0.0:9000/wind", vec!["osc", "not in this version"]),
         ("lsl://obci_eeg1", vec!["lsl", "not in this version"]),
         ("rat", vec!["no such file", "synth://rat"]),
-        (
-            "nowhere/missing.npy?rate=1",
-            vec!["nowhere/missing.npy", "no such file"],
-        ),
+        ("nowhere/missing.npy?rate=1", vec!["nowhere/missing.npy", "no such file"]),
         ("synth://rat?rate=fast", vec!["rate=fast"]),
         ("src", vec!["folder"]),
     ] {
-        let error = open(url)
-            .err()
-            .unwrap_or_else(|| panic!("{url} was opened"))
-            .to_string();
+        let error = open(url).err().unwrap_or_else(|| panic!("{url} was opened")).to_string();
         for word in words {
             assert!(error.contains(word), "{url}: {error}");
         }

@@ -13,13 +13,8 @@ pub struct Made<F> {
 
 impl<F: FnMut(u64, usize) -> f64 + Send + 'static> Made<F> {
     pub fn new(channels: usize, rate_hz: f64, frames: u64, value: F) -> Box<dyn Source> {
-        let channels = (0..channels)
-            .map(|number| Channel {
-                name: format!("c{number}"),
-                unit: "V".into(),
-                rate_hz,
-            })
-            .collect();
+        let channels =
+            (0..channels).map(|number| Channel { name: format!("c{number}"), unit: "V".into(), rate_hz }).collect();
         let description = Description {
             name: "made".into(),
             channels,
@@ -27,12 +22,7 @@ impl<F: FnMut(u64, usize) -> f64 + Send + 'static> Made<F> {
             duration_secs: Some(frames as f64 / rate_hz),
             ..Description::default()
         };
-        Box::new(Self {
-            description,
-            value,
-            at: 0,
-            frames,
-        })
+        Box::new(Self { description, value, at: 0, frames })
     }
 }
 

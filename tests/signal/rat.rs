@@ -34,11 +34,7 @@ fn awake_and_rem_have_theta_and_sleep_has_none() {
         let x = channel(&rat(state, 40), FISSURE);
         let theta = band(&x, HZ, 6.5, 9.0);
         let beside = (band(&x, HZ, 3.5, 5.0) + band(&x, HZ, 10.5, 12.0)) / 2.0;
-        assert_eq!(
-            theta > 6.0 * beside,
-            expected,
-            "{state}: theta {theta:.0}, beside it {beside:.0}"
-        );
+        assert_eq!(theta > 6.0 * beside, expected, "{state}: theta {theta:.0}, beside it {beside:.0}");
     }
 }
 
@@ -52,28 +48,17 @@ fn theta_turns_over_between_the_pyramidal_layer_and_the_fissure() {
         cross += a.0 * b.0 + a.1 * b.1;
         power += a.0.hypot(a.1) * b.0.hypot(b.1);
     }
-    assert!(
-        cross / power < -0.7,
-        "cosine of the phase between them: {}",
-        cross / power
-    );
+    assert!(cross / power < -0.7, "cosine of the phase between them: {}", cross / power);
 }
 
 #[test]
 fn gamma_rides_on_theta_when_awake() {
     let x = channel(&rat("awake", 60), FISSURE);
     // Gamma's envelope in steps of 1/64 s must itself go with theta.
-    let envelope: Vec<f64> = x
-        .windows(32)
-        .step_by(8)
-        .map(|piece| amplitude(piece, HZ, 75.0))
-        .collect();
+    let envelope: Vec<f64> = x.windows(32).step_by(8).map(|piece| amplitude(piece, HZ, 75.0)).collect();
     let theta = band(&envelope, 64.0, 7.0, 8.5);
     let beside = band(&envelope, 64.0, 11.0, 13.0);
-    assert!(
-        theta > 2.0 * beside,
-        "gamma's envelope at theta {theta:.2}, beside it {beside:.2}"
-    );
+    assert!(theta > 2.0 * beside, "gamma's envelope at theta {theta:.2}, beside it {beside:.2}");
 }
 
 #[test]
@@ -85,10 +70,7 @@ fn ripples_come_at_rest_in_the_pyramidal_layer_only() {
     let awake_band = |number: usize| band(&channel(&awake, number), HZ, 140.0, 190.0);
     assert!(awake_band(PYRAMIDAL) < 1.5 * awake_band(CORTEX));
     // They are events, not a hum: most moments have none.
-    let loudness: Vec<f64> = channel(&x, PYRAMIDAL)
-        .chunks_exact(32)
-        .map(|piece| amplitude(piece, HZ, 165.0))
-        .collect();
+    let loudness: Vec<f64> = channel(&x, PYRAMIDAL).chunks_exact(32).map(|piece| amplitude(piece, HZ, 165.0)).collect();
     let mut sorted = loudness.clone();
     sorted.sort_by(f64::total_cmp);
     assert!(sorted[sorted.len() - 10] > 8.0 * sorted[sorted.len() / 2]);
@@ -100,10 +82,7 @@ fn sleep_has_a_slow_oscillation_and_spindles_in_the_cortex() {
     assert!(band(&sleep, HZ, 0.5, 1.5) > 3.0 * band(&rem, HZ, 0.5, 1.5));
     let spindles = band(&sleep, HZ, 12.0, 14.0);
     let beside = (band(&sleep, HZ, 8.5, 10.0) + band(&sleep, HZ, 16.5, 18.0)) / 2.0;
-    assert!(
-        spindles > 1.5 * beside,
-        "spindles {spindles:.1}, beside them {beside:.1}"
-    );
+    assert!(spindles > 1.5 * beside, "spindles {spindles:.1}, beside them {beside:.1}");
 }
 
 #[test]
@@ -137,10 +116,7 @@ fn states_change_by_themselves_and_can_be_set() {
         seen.push(state);
     }
     for state in ["awake", "rest", "sleep", "rem"] {
-        assert!(
-            seen.iter().any(|name| name == state),
-            "{state} did not come in five minutes"
-        );
+        assert!(seen.iter().any(|name| name == state), "{state} did not come in five minutes");
     }
     assert!(longest < 60, "a state stayed for {longest} s");
 
@@ -169,11 +145,7 @@ fn the_sea_is_as_high_as_asked_and_has_swell_and_wind_sea() {
     let x = channel(&frames(source.as_mut(), 8 * 1800), 0);
     let height = 4.0 * deviation(&x);
     assert!((2.5..3.5).contains(&height), "significant height {height:.2} m");
-    let power = |hz: f64| {
-        x.chunks_exact(8 * 120)
-            .map(|part| amplitude(part, 8.0, hz).powi(2))
-            .sum::<f64>()
-    };
+    let power = |hz: f64| x.chunks_exact(8 * 120).map(|part| amplitude(part, 8.0, hz).powi(2)).sum::<f64>();
     assert!(power(0.075) > 3.0 * power(0.11) && power(0.16) > 1.2 * power(0.11));
 }
 

@@ -6,9 +6,7 @@ use super::made::amplitude;
 use wavedream::signal::resample::Resampler;
 
 fn sine(hz: f64, rate_hz: f64, secs: f64) -> Vec<f64> {
-    (0..(secs * rate_hz) as usize)
-        .map(|n| (TAU * hz * n as f64 / rate_hz).sin())
-        .collect()
+    (0..(secs * rate_hz) as usize).map(|n| (TAU * hz * n as f64 / rate_hz).sin()).collect()
 }
 
 #[test]
@@ -81,11 +79,7 @@ fn a_constant_stays_the_same_to_its_very_ends() {
         let length = (3.0 * rate_hz).ceil() as usize;
         let out = Resampler::convert(&vec![101_325.0; length], rate_hz, 512.0);
         let expected = (length as f64 * 512.0 / rate_hz).ceil() as usize;
-        assert!(
-            out.len().abs_diff(expected) <= 1,
-            "{rate_hz}: {} frames, {expected} expected",
-            out.len()
-        );
+        assert!(out.len().abs_diff(expected) <= 1, "{rate_hz}: {} frames, {expected} expected", out.len());
         assert!(out.iter().all(|x| (x - 101_325.0).abs() < 1e-6));
     }
 }

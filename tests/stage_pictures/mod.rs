@@ -39,16 +39,7 @@ fn drawn(width: usize, height: usize, colour: impl Fn(f32, f32) -> [f32; 3]) -> 
             rgba.extend_from_slice(&[r, g, b, 255]);
         }
     }
-    Picture {
-        stamp: Stamp {
-            hop: 0,
-            signal_secs: 0.0,
-            arrived: Instant::now(),
-        },
-        width,
-        height,
-        rgba,
-    }
+    Picture { stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() }, width, height, rgba }
 }
 
 pub fn plain(width: usize, height: usize, [r, g, b]: [u8; 3]) -> Picture {
@@ -142,11 +133,7 @@ pub fn marble(width: usize, height: usize) -> Picture {
 
 /// A lively signal: slow and quick waves whose phase is `at`.
 pub fn signal(at: f32) -> SignalTrace {
-    let mut trace = SignalTrace {
-        level: 0.6,
-        onset: 0.2,
-        ..SignalTrace::default()
-    };
+    let mut trace = SignalTrace { level: 0.6, onset: 0.2, ..SignalTrace::default() };
     for (i, point) in trace.points.iter_mut().enumerate() {
         let t = i as f32 / 512.0;
         *point = 0.45 * (TAU * 8.0 * t + at).sin()
@@ -178,13 +165,7 @@ pub fn vivid_effects() -> Vec<Use> {
 
 /// All effects at once, each a little.
 pub fn everything() -> Look {
-    Look {
-        effects: vivid_effects()
-            .into_iter()
-            .map(|used| Use { amount: 0.4, ..used })
-            .collect(),
-        ..Look::default()
-    }
+    Look { effects: vivid_effects().into_iter().map(|used| Use { amount: 0.4, ..used }).collect(), ..Look::default() }
 }
 
 /// Windows are drawn larger and smaller while the show goes on.

@@ -40,10 +40,7 @@ pub(super) fn add(app: &mut App, shared: Shared) -> Result<(), WindowError> {
 /// A camera that shows the stage in the window that it is given to.
 pub(super) fn camera() -> impl Bundle {
     (
-        Camera {
-            clear_color: ClearColorConfig::None,
-            ..Default::default()
-        },
+        Camera { clear_color: ClearColorConfig::None, ..Default::default() },
         // Bevy sizes only cameras that have a projection.
         Projection::Orthographic(OrthographicProjection::default_2d()),
         CameraRenderGraph::new(StageGraph),
@@ -60,10 +57,9 @@ fn draw(
 ) {
     let view_target = view.into_inner();
     // Taking the attachment is what tells bevy that this frame is to be presented.
-    let (Some(attachment), Some(format)) = (
-        view_target.out_texture_color_attachment(None),
-        view_target.out_texture_view_format(),
-    ) else {
+    let (Some(attachment), Some(format)) =
+        (view_target.out_texture_color_attachment(None), view_target.out_texture_view_format())
+    else {
         return;
     };
     let target = attachment.view;
@@ -88,13 +84,7 @@ fn draw(
 
     let now = Instant::now();
     let (number, delta_secs) = inner.pace.frame(now);
-    let frame = Frame {
-        target,
-        size_px,
-        now,
-        delta_secs,
-        number,
-    };
+    let frame = Frame { target, size_px, now, delta_secs, number };
     // What is wrong with one frame must not end the show: the next is drawn all the same.
     if catch_unwind(AssertUnwindSafe(|| inner.draw(&frame))).is_err() {
         tracing::error!(frame = number, "the stage panicked while it drew a frame");

@@ -57,10 +57,7 @@ pub struct KeyHelp {
 
 impl KeyHelp {
     pub fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            what: what.into(),
-        }
+        Self { key: key.into(), what: what.into() }
     }
 }
 
@@ -223,12 +220,7 @@ mod tests {
     }
 
     fn down(key: Key) -> KeyPress {
-        KeyPress {
-            key,
-            modifiers: Modifiers::default(),
-            pressed: true,
-            repeat: false,
-        }
+        KeyPress { key, modifiers: Modifiers::default(), pressed: true, repeat: false }
     }
 
     fn with(key: Key, set: impl Fn(&mut Modifiers)) -> KeyPress {

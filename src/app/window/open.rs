@@ -66,9 +66,7 @@ pub(super) fn open(shared: Shared, options: WindowOptions) -> Result<App, Window
             },
             AccessibilityPlugin,
             AssetPlugin::default(),
-            WinitPlugin {
-                run_on_any_thread: true,
-            },
+            WinitPlugin { run_on_any_thread: true },
         ));
     })
     .map_err(|why| {
@@ -96,8 +94,7 @@ pub(super) fn open(shared: Shared, options: WindowOptions) -> Result<App, Window
     })
     .map_err(WindowError::Failed)?;
 
-    app.insert_resource(RenderErrorHandler(on_render_error))
-        .insert_resource(ClearColor(Color::BLACK));
+    app.insert_resource(RenderErrorHandler(on_render_error)).insert_resource(ClearColor(Color::BLACK));
     place::add(&mut app, shared.clone(), options);
     graph::add(&mut app, shared)?;
     without_panic(|| {
@@ -153,15 +150,10 @@ fn on_one_thread(app: &mut App) {
     set_single_threaded(app.world_mut(), &schedules);
     if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
         let world = render_app.world_mut();
-        set_single_threaded(
-            world,
-            &[Render.intern(), RenderGraph.intern(), graph::StageGraph.intern()],
-        );
+        set_single_threaded(world, &[Render.intern(), RenderGraph.intern(), graph::StageGraph.intern()]);
         // What extraction defers is applied later, in the render world (`ExtractPlugin::build`).
         if let Some(extract) = world.resource_mut::<Schedules>().get_mut(ExtractSchedule) {
-            extract
-                .set_executor(SingleThreadedExecutor::new())
-                .set_apply_final_deferred(false);
+            extract.set_executor(SingleThreadedExecutor::new()).set_apply_final_deferred(false);
         }
     }
 }
@@ -178,23 +170,16 @@ fn set_single_threaded(world: &mut World, labels: &[InternedScheduleLabel]) {
 /// On Linux the absence of a display is known without asking for one.
 fn check_display() -> Result<(), WindowError> {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let asks_environment = cfg!(all(
-        unix,
-        not(any(target_os = "macos", target_os = "ios", target_os = "android"))
-    ));
+    let asks_environment = cfg!(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android"))));
     if asks_environment && !["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].into_iter().any(is_set) {
-        return Err(WindowError::NoDisplay(
-            "neither DISPLAY nor WAYLAND_DISPLAY is set".into(),
-        ));
+        return Err(WindowError::NoDisplay("neither DISPLAY nor WAYLAND_DISPLAY is set".into()));
     }
     Ok(())
 }
 
 /// "the display :99 cannot be reached".
 fn unreachable_display() -> String {
-    let named = ["WAYLAND_DISPLAY", "DISPLAY"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
+    let named = ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().find_map(|name| std::env::var(name).ok());
     match named.filter(|name| !name.is_empty()) {
         Some(name) => format!("the display {name} cannot be reached"),
         None => "the display cannot be reached".into(),

@@ -110,16 +110,9 @@ impl Overlay {
         let data = std::mem::take(&mut self.page.data);
         *self = Self {
             renderer: Some(gpu::Renderer::new(gpu)),
-            refresh: if gpu.is_software() {
-                SOFTWARE_REFRESH
-            } else {
-                Duration::ZERO
-            },
+            refresh: if gpu.is_software() { SOFTWARE_REFRESH } else { Duration::ZERO },
             refreshed: None,
-            page: Painted {
-                data,
-                ..Default::default()
-            },
+            page: Painted { data, ..Default::default() },
         };
     }
 
@@ -198,10 +191,8 @@ impl Painted {
 
 fn shapes(context: &egui::Context, size_px: [u32; 2], mut paint: impl FnMut(&egui::Painter)) -> gpu::Shapes {
     let size = egui::vec2(size_px[0] as f32, size_px[1] as f32);
-    let input = egui::RawInput {
-        screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
-        ..Default::default()
-    };
+    let input =
+        egui::RawInput { screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)), ..Default::default() };
     let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("overlay"));
     let output = context.run_ui(input, |_| paint(&context.layer_painter(layer)));
     gpu::Shapes {
@@ -219,35 +210,20 @@ mod tests {
 
     fn data() -> OverlayData {
         let samples = |channel: usize| (0..512).map(|i| ((i * (channel + 1)) as f32 * 0.01).sin()).collect();
-        let shape = Shape {
-            channels: 4,
-            height: 64,
-            width: 64,
-        };
+        let shape = Shape { channels: 4, height: 64, width: 64 };
         let traces = (0..32).map(|channel| scope::Trace {
             name: format!("ch {channel}"),
             samples: samples(channel),
             health: Health::Good,
         });
         OverlayData {
-            scope: Scope {
-                traces: traces.collect(),
-                span_secs: 1.0,
-            },
+            scope: Scope { traces: traces.collect(), span_secs: 1.0 },
             latent: Some(Latent {
-                stamp: Stamp {
-                    hop: 1,
-                    signal_secs: 1.0,
-                    arrived: Instant::now(),
-                },
+                stamp: Stamp { hop: 1, signal_secs: 1.0, arrived: Instant::now() },
                 shape,
                 values: Arc::from(vec![0.5; shape.len()]),
             }),
-            messages: vec![Message {
-                level: Level::Error,
-                text: "a very long message ".repeat(40),
-                age_secs: 3.0,
-            }],
+            messages: vec![Message { level: Level::Error, text: "a very long message ".repeat(40), age_secs: 3.0 }],
             source: "/a/long/path".repeat(20),
             ..Default::default()
         }
@@ -255,10 +231,7 @@ mod tests {
 
     /// The bounds of everything that is drawn in a window of this size.
     fn drawn(data: OverlayData, size_px: [u32; 2]) -> Vec<egui::Rect> {
-        let mut painted = Painted {
-            data,
-            ..Default::default()
-        };
+        let mut painted = Painted { data, ..Default::default() };
         let mut bounds = Vec::new();
         for clipped in painted.signal(size_px, Pace::default()).primitives {
             let egui::epaint::Primitive::Mesh(mesh) = clipped.primitive else {

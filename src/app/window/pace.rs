@@ -41,17 +41,10 @@ pub(super) struct Meter {
 impl Meter {
     /// Counts a frame; returns its number, from 0, and the seconds since the one before.
     pub(super) fn frame(&mut self, now: Instant) -> (u64, f64) {
-        let delta = self
-            .frames
-            .back()
-            .map_or(0.0, |last| now.duration_since(*last).as_secs_f64());
+        let delta = self.frames.back().map_or(0.0, |last| now.duration_since(*last).as_secs_f64());
         self.frames.push_back(now);
         // One frame older than a second is kept, so that slow rates are measured too.
-        while self
-            .frames
-            .get(1)
-            .is_some_and(|second| now.duration_since(*second) >= Duration::from_secs(1))
-        {
+        while self.frames.get(1).is_some_and(|second| now.duration_since(*second) >= Duration::from_secs(1)) {
             self.frames.pop_front();
         }
         self.count += 1;

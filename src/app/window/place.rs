@@ -63,15 +63,10 @@ fn spawn(
     let options = &options.0;
     let mut displays: Vec<_> = monitors.iter().collect();
     displays.sort_by_key(|(_, monitor)| (monitor.physical_position.x, monitor.physical_position.y));
-    let chosen = options
-        .display
-        .map(|number| number.checked_sub(1).and_then(|index| displays.get(index)));
+    let chosen = options.display.map(|number| number.checked_sub(1).and_then(|index| displays.get(index)));
     if let (Some(None), Some(asked)) = (chosen, options.display) {
         let names: Vec<_> = displays.iter().map(|(_, monitor)| describe(monitor)).collect();
-        shared.fail(WindowError::NoSuchDisplay {
-            asked,
-            found: list(&names),
-        });
+        shared.fail(WindowError::NoSuchDisplay { asked, found: list(&names) });
     }
     let chosen = chosen.flatten().map(|(entity, _)| *entity);
 
@@ -88,10 +83,7 @@ fn spawn(
         react_to_user_events: false,
         react_to_window_events: false,
     };
-    *winit = WinitSettings {
-        focused_mode: mode,
-        unfocused_mode: mode,
-    };
+    *winit = WinitSettings { focused_mode: mode, unfocused_mode: mode };
 
     let camera = commands.spawn(graph::camera()).id();
     let window = nannou
@@ -139,11 +131,7 @@ fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "none that it knows of".into();
     }
-    let numbered: Vec<_> = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| format!("{}: {name}", i + 1))
-        .collect();
+    let numbered: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{}: {name}", i + 1)).collect();
     numbered.join(", ")
 }
 
@@ -223,10 +211,7 @@ mod tests {
     use super::*;
 
     fn state() -> WindowState {
-        WindowState {
-            fullscreen: true,
-            ..Default::default()
-        }
+        WindowState { fullscreen: true, ..Default::default() }
     }
 
     #[test]
@@ -262,10 +247,7 @@ mod tests {
             window_mode(true, Some(display), current),
             WindowMode::BorderlessFullscreen(MonitorSelection::Entity(display))
         );
-        assert_eq!(
-            window_mode(true, None, current),
-            WindowMode::BorderlessFullscreen(current)
-        );
+        assert_eq!(window_mode(true, None, current), WindowMode::BorderlessFullscreen(current));
     }
 
     #[test]

@@ -97,17 +97,9 @@ impl StageApp for StandIn {
         let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &[wgpu::BindGroupEntry {
-                binding: 0,
-                resource: uniform.as_entire_binding(),
-            }],
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }],
         });
-        self.drawing = Some(Drawing {
-            gpu: gpu.clone(),
-            pipeline,
-            uniform,
-            group,
-        });
+        self.drawing = Some(Drawing { gpu: gpu.clone(), pipeline, uniform, group });
         Ok(())
     }
 
@@ -155,18 +147,11 @@ impl StageApp for StandIn {
     }
 
     fn keys(&self) -> Vec<KeyHelp> {
-        [
-            "1 … 9|preset",
-            "Space|freeze",
-            "B|blackout",
-            "M|next model",
-            "T|next transition",
-            "S|save the picture",
-        ]
-        .iter()
-        .filter_map(|line| line.split_once('|'))
-        .map(|(key, what)| KeyHelp::new(key, what))
-        .collect()
+        ["1 … 9|preset", "Space|freeze", "B|blackout", "M|next model", "T|next transition", "S|save the picture"]
+            .iter()
+            .filter_map(|line| line.split_once('|'))
+            .map(|(key, what)| KeyHelp::new(key, what))
+            .collect()
     }
 
     fn overlay(&mut self, data: &mut OverlayData) {
@@ -187,23 +172,13 @@ impl StageApp for StandIn {
                 _ => Health::Good,
             };
             let flat = trace.health == Health::Flat;
-            trace
-                .samples
-                .extend((0..1024).map(|i| if flat { 0.0 } else { wave(channel, i) }));
+            trace.samples.extend((0..1024).map(|i| if flat { 0.0 } else { wave(channel, i) }));
         }
-        let shape = Shape {
-            channels: 4,
-            height: 64,
-            width: 64,
-        };
+        let shape = Shape { channels: 4, height: 64, width: 64 };
         let hop = (secs * 30.0) as u64;
         let value = |i: usize| ((i as u64 * 2_654_435_761 + hop * 40_503) % 10_007) as f32 / 1667.0 - 3.0;
         data.latent = Some(Latent {
-            stamp: Stamp {
-                hop,
-                signal_secs: hop as f64 / 30.0,
-                arrived: Instant::now(),
-            },
+            stamp: Stamp { hop, signal_secs: hop as f64 / 30.0, arrived: Instant::now() },
             shape,
             values: (0..shape.len()).map(value).collect(),
         });
@@ -214,18 +189,11 @@ impl StageApp for StandIn {
         data.preset = "Aurora over the ridge".into();
         data.pictures_per_s = 11.7;
         data.latency_ms = 143.0;
-        data.timing = Timing {
-            denoise_ms: 52.0,
-            decode_ms: 33.0,
-        };
+        data.timing = Timing { denoise_ms: 52.0, decode_ms: 33.0 };
         data.steps = 1;
         data.picture_px = [512, 512];
         data.messages = vec![
-            Message {
-                level: Level::Info,
-                text: "preset Aurora over the ridge".into(),
-                age_secs: 12.0,
-            },
+            Message { level: Level::Info, text: "preset Aurora over the ridge".into(), age_secs: 12.0 },
             Message {
                 level: Level::Error,
                 text: "ripple.wgsl line 12: unknown identifier `tme`; the shader before it plays on".into(),
@@ -259,12 +227,8 @@ fn play() -> (Result<(), WindowError>, Log) {
         stop: stop.clone(),
         ..Default::default()
     };
-    let stage = StandIn {
-        log: log.clone(),
-        help: setting("WINDOW_HELP").is_some(),
-        began: Instant::now(),
-        drawing: None,
-    };
+    let stage =
+        StandIn { log: log.clone(), help: setting("WINDOW_HELP").is_some(), began: Instant::now(), drawing: None };
     let timer = thread::spawn(move || {
         thread::sleep(Duration::from_secs_f64(secs));
         stop.store(true, Ordering::Relaxed);
@@ -278,10 +242,7 @@ fn play() -> (Result<(), WindowError>, Log) {
 #[test]
 #[ignore = "opens a window, so it needs a display and an adapter"]
 fn the_stand_in_plays_until_it_is_stopped() {
-    tracing_subscriber::fmt()
-        .with_env_filter(format!("info,{LOG_FILTER}"))
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(format!("info,{LOG_FILTER}")).with_writer(std::io::stderr).init();
     let (outcome, log) = play();
     eprintln!("{outcome:?} {log:?}");
     outcome.unwrap();

@@ -83,7 +83,10 @@ impl Condition {
             whole: linear("whole", CONDITION),
             cond: linear("cond", CONDITION),
             films: BLOCKS.iter().map(|(name, c)| linear(&format!("{name}.film"), 2 * c)).collect(),
-            biases: BLOCKS.iter().map(|(name, _)| weights.get(&format!("denoiser.{name}.conv1.bias")).to_vec()).collect(),
+            biases: BLOCKS
+                .iter()
+                .map(|(name, _)| weights.get(&format!("denoiser.{name}.conv1.bias")).to_vec())
+                .collect(),
             null: weights.get("denoiser.null").to_vec(),
             scene_name: weights.get("denoiser.scene_name").to_vec(),
             scene_value: weights.get("denoiser.scene_value").to_vec(),
@@ -106,7 +109,9 @@ impl Condition {
     pub fn prepare(&mut self, pool: &Pool, with: &Conditioning, steps: usize) -> Result<(), String> {
         if !with.context.len().is_multiple_of(CONTEXT) || with.context.len() > MOST_TOKENS * CONTEXT {
             let found = with.context.len();
-            return Err(format!("context tokens are {CONTEXT} numbers each, at most {MOST_TOKENS} tokens, not {found} numbers"));
+            return Err(format!(
+                "context tokens are {CONTEXT} numbers each, at most {MOST_TOKENS} tokens, not {found} numbers"
+            ));
         }
         if with.context.iter().any(|v| !v.is_finite()) {
             return Err("context tokens must be finite numbers".to_owned());
@@ -133,12 +138,15 @@ impl Condition {
     fn genre_weights(&self, with: &Conditioning) -> Vec<f32> {
         let weight = |i: usize| with.genres.get(i).copied().filter(|w| w.is_finite() && *w > 0.0).unwrap_or(0.0);
         let sum: f32 = (0..self.genres).map(weight).sum();
-        let share = |i| if sum > 0.0 && sum.is_finite() { weight(i) / sum } else { 1.0 / self.genres as f32 };
+        let share = |i| {
+            if sum > 0.0 && sum.is_finite() { weight(i) / sum } else { 1.0 / self.genres as f32 }
+        };
         (0..self.genres).map(share).collect()
     }
 
     fn sum(&self, with: &Conditioning, time: f32) -> Vec<f32> {
-        let angles = |f: fn(f32) -> f32| (0..TIME / 2).map(move |k| f(time * std::f32::consts::PI * (1_u32 << k) as f32));
+        let angles =
+            |f: fn(f32) -> f32| (0..TIME / 2).map(move |k| f(time * std::f32::consts::PI * (1_u32 << k) as f32));
         let angles: Vec<f32> = angles(f32::cos).chain(angles(f32::sin)).collect();
         let mut sum = vec![0.0; CONDITION];
         self.genre.add_to(&self.genre_weights(with), &mut sum);

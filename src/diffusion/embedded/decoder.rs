@@ -3,7 +3,7 @@
 use super::{Layer, Residual, denoiser, names::DECODER};
 use crate::{
     diffusion::weights::Weights,
-    kernels::{Activation, Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
 };
 
 pub(super) struct Decoder {
@@ -12,7 +12,7 @@ pub(super) struct Decoder {
     res1: Residual,
     up: Layer,
     res2: Residual,
-    conv_out: Conv,
+    conv_out: Conv3,
     /// To -1..1, and to 0..255 with an ordered dither of one level.
     as_floats: Affine,
     as_bytes: Affine,
@@ -52,7 +52,6 @@ impl Decoder {
             bias: Affine::bias(weights.get("decoder.conv_in.bias")),
         };
         let weight = weights.get("decoder.conv_out.weight");
-        let shape = ConvShape { paints: true, ..ConvShape::conv3x3(c1, 48) };
         let bias = weights.get("decoder.conv_out.bias");
         let dithered = bias.iter().zip(BAYER.iter().cycle());
         let dithered: Vec<f32> = dithered.map(|(b, d)| b * 127.5 + 127.5 + (f32::from(*d) - 7.5) / 16.0).collect();
@@ -62,7 +61,7 @@ impl Decoder {
             res1: Residual::new(weights, set, "decoder.res1"),
             up: Layer::up(weights, set, "decoder.up"),
             res2: Residual::new(weights, set, "decoder.res2"),
-            conv_out: Conv::new(set, shape, |o, t, c| weight[(o * c1 + c) * 9 + t]),
+            conv_out: Conv3::new(set, c1, 48, true, |o, t, c| weight[(o * c1 + c) * 9 + t]),
             as_floats: Affine::bias(bias),
             as_bytes: Affine::new(&[127.5; 48], &dithered),
         }

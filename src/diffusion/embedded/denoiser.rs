@@ -8,7 +8,8 @@ use super::{
 use crate::{
     diffusion::weights::Weights,
     kernels::{
-        Activation, Affine, Attention, Band, Conv, ConvShape, Finish, Grid, Instructions, LayerNorm, Pool, Tap, Target,
+        Activation, Affine, Attention, Band, Conv, Conv3, ConvShape, Finish, Grid, Instructions, LayerNorm, Pool, Tap,
+        Target,
     },
 };
 
@@ -29,8 +30,8 @@ pub(super) struct Denoiser {
 
 /// `x + conv2(silu(film(conv1(x))))`, in place.
 struct Block {
-    conv1: Conv,
-    conv2: Layer,
+    conv1: Conv3,
+    conv2: Layer<Conv3>,
 }
 
 struct AttentionLayers {
@@ -122,7 +123,9 @@ fn whole(x: &Grid) -> [f32; WHOLE] {
         let line = |y: usize| (0..width).map(move |x_| (x_, x.get(channel, y, x_)));
         let moment = match kind {
             0 => (0..height).flat_map(line).map(|(_, v)| v).sum::<f32>() / (h * w).sqrt(),
-            1 => (0..height).flat_map(line).map(|(at, v)| v * ramp(at, width)).sum::<f32>() / (h.sqrt() * length(width)),
+            1 => {
+                (0..height).flat_map(line).map(|(at, v)| v * ramp(at, width)).sum::<f32>() / (h.sqrt() * length(width))
+            }
             _ => {
                 let of_row = |y| line(y).map(|(_, v)| v).sum::<f32>() * ramp(y, height);
                 (0..height).map(of_row).sum::<f32>() / (w.sqrt() * length(height))
@@ -186,7 +189,15 @@ impl Denoiser {
     }
 
     /// `x += velocity(x, t) dt` for step `step` of those that `condition` was prepared for.
-    pub fn step(&mut self, pool: &Pool, x: &mut Grid, buffers: &mut Buffers, condition: &mut Condition, step: usize, dt: f32) {
+    pub fn step(
+        &mut self,
+        pool: &Pool,
+        x: &mut Grid,
+        buffers: &mut Buffers,
+        condition: &mut Condition,
+        step: usize,
+        dt: f32,
+    ) {
         buffers.blur(pool, x);
         let Buffers { seen, levels, projected, .. } = buffers;
         let [(a0, b0), (a1, b1), (a2, b2)] = levels;

@@ -3,16 +3,16 @@
 use super::{FACTOR, LATENT, Layer, Residual, names::ENCODER};
 use crate::{
     diffusion::weights::Weights,
-    kernels::{Activation, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Conv3, Grid, Instructions, Pool, Target},
 };
 
 pub(super) struct Encoder {
-    conv_in: Layer,
+    conv_in: Layer<Conv3>,
     res0: Residual,
     down: Layer,
     res1: Residual,
     res2: Residual,
-    conv_out: Layer,
+    conv_out: Layer<Conv3>,
     mean: Vec<f32>,
     std: Vec<f32>,
 }

@@ -46,11 +46,15 @@ impl Head {
     pub fn check(weights: &Weights) -> Result<Self, String> {
         let entry = |key: &str| weights.metadata.get(key).map_or("", String::as_str);
         if entry("wavedream") != "box" {
-            return Err("is a safetensors file but not a model of wavedream (its head lacks wavedream = box)".to_owned());
+            return Err(
+                "is a safetensors file but not a model of wavedream (its head lacks wavedream = box)".to_owned()
+            );
         }
         if entry("version") != "1" {
             let version = entry("version");
-            return Err(format!("is a model of version {version:?}; this program reads version 1: take a newer program"));
+            return Err(format!(
+                "is a model of version {version:?}; this program reads version 1: take a newer program"
+            ));
         }
         let words = |key: &str| entry(key).split(',').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
         let sigmas: Option<Vec<f64>> = words("sigmas").iter().map(|s| s.parse().ok()).collect();

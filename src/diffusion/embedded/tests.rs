@@ -70,6 +70,7 @@ fn close(model: &Embedded, what: &str, found: &[f32], expected: &[f32]) {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let off = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let error = off / norm(&mut expected.iter().map(|v| f64::from(*v)));
+    println!("{what} on {}: {error:.1e}", model.instructions.name());
     assert!(error <= TOLERANCE, "{what} on {}: {error:.2e}", model.instructions.name());
 }
 
@@ -144,9 +145,9 @@ fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
             assert_eq!((picture.stamp.hop, picture.rgba.len()), (3, 4 * picture.height * picture.width));
             for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
                 assert_eq!(pixel[3], 255);
-                for c in 0..3 {
+                for (c, byte) in pixel[..3].iter().enumerate() {
                     let value = (raw.image[c * picture.height * picture.width + i] * 127.5 + 127.5).clamp(0.0, 255.0);
-                    assert!((f32::from(pixel[c]) - value).abs() < 1.0, "{} for {value}", pixel[c]);
+                    assert!((f32::from(*byte) - value).abs() < 1.0, "{byte} for {value}");
                 }
             }
         }

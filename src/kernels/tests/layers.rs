@@ -54,6 +54,43 @@ fn a_3x3_convolution_with_all_that_follows_it_equals_the_naive_one() {
 }
 
 #[test]
+fn winograds_way_equals_the_naive_convolution_and_paints_too() {
+    each_set(|set, pool, r| {
+        for round in 0..16 {
+            let (i, o) = (16 * r.whole(1, 4), if round % 2 == 0 { 48 } else { 16 * r.whole(1, 7) });
+            let (h, w) = (r.whole(1, 14), r.whole(1, 37));
+            let (grid, map) = random_grid(r, i, h, w);
+            let weight = r.values(o * i * 9);
+            let (mul, add) = (r.values(o), r.values(o));
+            let (mut out, before) = random_grid(r, o, h, w);
+            let conv = Winograd::new(set, i, o, round % 2 == 0, |o, t, c| weight[(o * i + c) * 9 + t]);
+            let affine = Affine::new(&mul, &add);
+            let finish = Finish::plain(&affine).before(Activation::Relu).accumulate().after(Activation::Silu);
+            conv.run(pool, &grid, finish, Target::Grid(&mut out));
+            let sums = naive::conv(&map, &weight, o, 3, 1);
+            let y = |n: usize| sums[n] * f64::from(mul[n / (h * w)]) + f64::from(add[n / (h * w)]);
+            let expected: Vec<f32> =
+                (0..sums.len()).map(|n| naive::silu(y(n).max(0.0) + f64::from(before.values[n])) as f32).collect();
+            let e = error(&planar(&out, o), &expected);
+            assert!(e < 5.0 * TOLERANCE, "{} {i}->{o} {h}x{w}: {e}", set.name());
+            if round % 2 == 0 {
+                let mut bytes = vec![7; 4 * 16 * h * w];
+                let affine = Affine::new(&[20.0; 48], &[128.0; 48]);
+                conv.run(pool, &grid, Finish::plain(&affine), Target::Bytes(&mut bytes));
+                for (n, pixel) in bytes.chunks_exact(4).enumerate() {
+                    let (y, x) = (n / (4 * w), n % (4 * w));
+                    assert_eq!(pixel[3], 255);
+                    for (c, byte) in pixel[..3].iter().enumerate() {
+                        let value = sums[((c * 16 + y % 4 * 4 + x % 4) * h + y / 4) * w + x / 4] * 20.0 + 128.0;
+                        assert!((f64::from(*byte) - value.clamp(0.0, 255.0)).abs() < 0.501, "{}", set.name());
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_2x2_convolution_with_stride_2_equals_the_naive_one() {
     each_set(|set, pool, r| {
         for _ in 0..12 {
@@ -279,15 +316,17 @@ fn the_candle_operation_equals_candles_own_convolution() -> candle_core::Result<
     use candle_core::{Device, Tensor};
     let r = &mut Random::new(1);
     let tensor = |r: &mut Random, dims: &[usize]| Tensor::from_vec(r.values(dims.iter().product()), dims, &Device::Cpu);
-    let (weight, bias) = (tensor(r, &[40, 24, 3, 3])?, tensor(r, &[40])?);
-    let op = Conv3x3::new(&weight, Some(&bias), &Pool::new(2))?;
-    for (h, w) in [(9, 13), (4, 6)] {
-        let x = tensor(r, &[2, 24, h, w])?;
-        let expected = x.conv2d(&weight, 1, 1, 1, 1)?.broadcast_add(&bias.reshape((1, 40, 1, 1))?)?;
-        let found = op.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
-        assert!(error(&found, &expected.flatten_all()?.to_vec1::<f32>()?) < TOLERANCE);
+    for (inputs, outputs) in [(24, 40), (32, 48)] {
+        let (weight, bias) = (tensor(r, &[outputs, inputs, 3, 3])?, tensor(r, &[outputs])?);
+        let op = Conv3x3::new(&weight, Some(&bias), &Pool::new(2))?;
+        for (h, w) in [(9, 13), (4, 6)] {
+            let x = tensor(r, &[2, inputs, h, w])?;
+            let expected = x.conv2d(&weight, 1, 1, 1, 1)?.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?;
+            let found = op.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
+            assert!(error(&found, &expected.flatten_all()?.to_vec1::<f32>()?) < 5.0 * TOLERANCE);
+        }
+        assert!(op.forward(&tensor(r, &[1, inputs + 1, 4, 4])?).is_err());
     }
-    assert!(op.forward(&tensor(r, &[1, 23, 4, 4])?).is_err());
     assert!(Conv3x3::new(&tensor(r, &[4, 4, 1, 1])?, None, &Pool::new(1)).is_err());
     Ok(())
 }

@@ -47,7 +47,8 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], heads: usize, width: usize) ->
     let mut out = vec![0.0; q.len()];
     for head in 0..heads {
         for i in 0..queries {
-            let channel = |values: &[f32], n: usize, c: usize, at: usize| f64::from(values[(head * width + c) * n + at]);
+            let channel =
+                |values: &[f32], n: usize, c: usize, at: usize| f64::from(values[(head * width + c) * n + at]);
             let scores: Vec<f64> = (0..keys)
                 .map(|j| (0..width).map(|c| channel(q, queries, c, i) * channel(k, keys, c, j)).sum::<f64>())
                 .map(|s| s / (width as f64).sqrt())

@@ -24,11 +24,7 @@ impl<const PERCENT: u8> Default for Decorrelate<PERCENT> {
     fn default() -> Self {
         let mut factor = [Frame::default(); WINDOW_CHANNELS];
         (0..WINDOW_CHANNELS).for_each(|i| factor[i][i] = 1.0);
-        Self {
-            covariance: [Frame::default(); WINDOW_CHANNELS],
-            factor,
-            seen: 0,
-        }
+        Self { covariance: [Frame::default(); WINDOW_CHANNELS], factor, seen: 0 }
     }
 }
 

@@ -31,13 +31,7 @@ pub struct Predictor {
 impl Default for Predictor {
     fn default() -> Self {
         let zero = Frame::default();
-        Self {
-            past: [zero; ORDER],
-            at: 0,
-            products: [zero; ORDER + 1],
-            weights: [zero; ORDER],
-            seen: 0,
-        }
+        Self { past: [zero; ORDER], at: 0, products: [zero; ORDER + 1], weights: [zero; ORDER], seen: 0 }
     }
 }
 
@@ -105,10 +99,7 @@ mod tests {
         // x(t) = 0.9 x(t-1) + e: autocorrelation 0.9^lag; with the assumed noise the first weight is a little less.
         let r = std::array::from_fn(|lag| 0.9f64.powi(lag as i32));
         let weights = levinson(&r);
-        assert!(
-            (0.75..0.9).contains(&weights[0]) && weights[8].abs() < 0.05,
-            "{weights:?}"
-        );
+        assert!((0.75..0.9).contains(&weights[0]) && weights[8].abs() < 0.05, "{weights:?}");
     }
 
     #[test]

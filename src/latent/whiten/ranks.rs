@@ -31,12 +31,7 @@ impl Default for Ranks {
         let edge = |i: usize| ((2.0 * i as f64 / BINS as f64 - 1.0) * (BEND * EDGE).asinh()).sinh() / BEND;
         let counts =
             std::array::from_fn(|i| BELIEF * (noise::normal_below(edge(i + 1)) - noise::normal_below(edge(i))));
-        let mut ranks = Self {
-            counts,
-            edges: std::array::from_fn(edge),
-            fresh: 0,
-            ends: (BEND * EDGE).asinh(),
-        };
+        let mut ranks = Self { counts, edges: std::array::from_fn(edge), fresh: 0, ends: (BEND * EDGE).asinh() };
         ranks.solve();
         ranks
     }
@@ -99,12 +94,7 @@ mod tests {
             }
         }
         let moment = |power: i32| kept.iter().map(|v: &f64| v.powi(power)).sum::<f64>() / kept.len() as f64;
-        assert!(
-            moment(1).abs() < 0.05 && (moment(2) - 1.0).abs() < 0.06,
-            "{} {}",
-            moment(1),
-            moment(2)
-        );
+        assert!(moment(1).abs() < 0.05 && (moment(2) - 1.0).abs() < 0.06, "{} {}", moment(1), moment(2));
         assert!((moment(4) - 3.0).abs() < 0.3, "{}", moment(4));
     }
 }

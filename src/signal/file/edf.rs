@@ -30,21 +30,12 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     odd.extend(remarks.odd.iter().cloned());
 
     let names: Vec<String> = header.signals.iter().map(|signal| signal.name.clone()).collect();
-    let readable: Vec<usize> = (0..names.len())
-        .filter(|index| header.signals[*index].is_data())
-        .collect();
+    let readable: Vec<usize> = (0..names.len()).filter(|index| header.signals[*index].is_data()).collect();
     let readable_names: Vec<String> = readable.iter().map(|index| names[*index].clone()).collect();
     if readable.is_empty() {
-        return Err(SourceError::malformed(
-            path,
-            "holds annotations only and no signal; choose another recording",
-        ));
+        return Err(SourceError::malformed(path, "holds annotations only and no signal; choose another recording"));
     }
-    let mut chosen: Vec<usize> = address
-        .channels(&readable_names)?
-        .iter()
-        .map(|index| readable[*index])
-        .collect();
+    let mut chosen: Vec<usize> = address.channels(&readable_names)?.iter().map(|index| readable[*index]).collect();
     if address.text_of("channels").is_none() && chosen.iter().any(|index| !header.signals[*index].is_trigger()) {
         let before = chosen.len();
         chosen.retain(|index| !header.signals[*index].is_trigger());
@@ -56,9 +47,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     let highest_hz = chosen.iter().map(|index| own_hz(*index)).fold(0.0, f64::max);
     let rate_hz = address.rate_hz()?.unwrap_or(highest_hz);
     if chosen.iter().any(|index| own_hz(*index) != highest_hz) {
-        odd.push(format!(
-            "its channels differ in rate; all are resampled to {rate_hz} Hz"
-        ));
+        odd.push(format!("its channels differ in rate; all are resampled to {rate_hz} Hz"));
     }
 
     let gaps = remarks.gaps(&header, GAP_TOLERANCE / highest_hz);
@@ -69,11 +58,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         odd.push(format!(
             "the recording was interrupted {} times, {gaps_secs:.3} s in all; {}",
             gaps.len(),
-            if playable {
-                "the gaps are bridged"
-            } else {
-                "the parts are played without the gaps"
-            }
+            if playable { "the gaps are bridged" } else { "the parts are played without the gaps" }
         ));
     }
     let gaps = if playable { gaps } else { Vec::new() };
@@ -94,20 +79,9 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         }
         columns.push(column);
         recorded.push(as_recorded);
-        channels.push(Channel {
-            name: signal.name.clone(),
-            unit: signal.unit.clone(),
-            rate_hz: own_hz(index),
-        });
+        channels.push(Channel { name: signal.name.clone(), unit: signal.unit.clone(), rate_hz: own_hz(index) });
     }
-    Ok(Loaded {
-        channels,
-        columns,
-        recorded,
-        rate_hz,
-        annotations: remarks.annotations,
-        odd,
-    })
+    Ok(Loaded { channels, columns, recorded, rate_hz, annotations: remarks.annotations, odd })
 }
 
 /// The samples of one signal, out of all records.
@@ -126,19 +100,7 @@ fn digital(header: &Header, signal: &Signal, bytes: &[u8]) -> Column {
         }
     }
     let (gain, offset) = (signal.gain, signal.offset);
-    if width == 2 {
-        Column::I16 {
-            values: short,
-            gain,
-            offset,
-        }
-    } else {
-        Column::I32 {
-            values: long,
-            gain,
-            offset,
-        }
-    }
+    if width == 2 { Column::I16 { values: short, gain, offset } } else { Column::I32 { values: long, gain, offset } }
 }
 
 /// Puts what is missing (no numbers) before the records that come late; `gaps` are (record, seconds before it).

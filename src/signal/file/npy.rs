@@ -34,10 +34,7 @@ struct Header {
 pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, SourceError> {
     let header = header(bytes).map_err(|what| SourceError::malformed(path, what))?;
     let shape: Vec<usize> = header.shape.iter().copied().filter(|length| *length != 1).collect();
-    let count = header
-        .shape
-        .iter()
-        .try_fold(1usize, |product, length| product.checked_mul(*length));
+    let count = header.shape.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
     let data = &bytes[header.data_at..];
     let needed = count.and_then(|count| count.checked_mul(header.bytes));
     if needed.is_none_or(|needed| needed > data.len()) {
@@ -57,46 +54,27 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         [first, second] if header.fortran_order => vec![(first, 1), (second, first)],
         [first, second] => vec![(first, second), (second, 1)],
         _ => {
-            let what = format!(
-                "has the shape {:?}; one or two axes (time, channels) are read",
-                header.shape
-            );
+            let what = format!("has the shape {:?}; one or two axes (time, channels) are read", header.shape);
             return Err(SourceError::malformed(path, what));
         }
     };
     if count == Some(0) {
-        return Err(SourceError::malformed(
-            path,
-            "holds an array without numbers; record it again",
-        ));
+        return Err(SourceError::malformed(path, "holds an array without numbers; record it again"));
     }
     let Some(rate_hz) = address.rate_hz()? else {
-        return Err(SourceError::NeedsRate {
-            path: path.display().to_string(),
-            kind: "an .npy file",
-        });
+        return Err(SourceError::NeedsRate { path: path.display().to_string(), kind: "an .npy file" });
     };
     let (time, channel) = oriented(&axes, &header, address)?;
     if channel.0 > MAX_CHANNELS {
-        let what = format!(
-            "would have {} channels; say which axis is time with time=0 or time=1",
-            channel.0
-        );
+        let what = format!("would have {} channels; say which axis is time with time=0 or time=1", channel.0);
         return Err(SourceError::malformed(path, what));
     }
     let channels = (0..channel.0)
-        .map(|number| Channel {
-            name: format!("ch{number}"),
-            unit: String::new(),
-            rate_hz,
-        })
+        .map(|number| Channel { name: format!("ch{number}"), unit: String::new(), rate_hz })
         .collect::<Vec<_>>();
     let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     let chosen = address.channels(&names)?;
-    let columns = chosen
-        .iter()
-        .map(|index| column(&header, data, time, index * channel.1))
-        .collect();
+    let columns = chosen.iter().map(|index| column(&header, data, time, index * channel.1)).collect();
     Ok(Loaded {
         channels: chosen.iter().map(|index| channels[*index].clone()).collect(),
         columns,
@@ -137,31 +115,17 @@ fn column(header: &Header, data: &[u8], (length, stride): Axis, start: usize) ->
         u64::from_le_bytes(raw)
     });
     match (header.number, header.bytes) {
-        (Number::Signed, 2) => Column::I16 {
-            values: numbers.map(|raw| raw as i16).collect(),
-            gain: 1.0,
-            offset: 0.0,
-        },
-        (Number::Signed, 4) => Column::I32 {
-            values: numbers.map(|raw| raw as i32).collect(),
-            gain: 1.0,
-            offset: 0.0,
-        },
-        (Number::Signed, 1) => Column::I16 {
-            values: numbers.map(|raw| i16::from(raw as i8)).collect(),
-            gain: 1.0,
-            offset: 0.0,
-        },
-        (Number::Unsigned | Number::Bool, 1) => Column::I16 {
-            values: numbers.map(|raw| raw as i16).collect(),
-            gain: 1.0,
-            offset: 0.0,
-        },
-        (Number::Unsigned, 2) => Column::I32 {
-            values: numbers.map(|raw| raw as i32).collect(),
-            gain: 1.0,
-            offset: 0.0,
-        },
+        (Number::Signed, 2) => Column::I16 { values: numbers.map(|raw| raw as i16).collect(), gain: 1.0, offset: 0.0 },
+        (Number::Signed, 4) => Column::I32 { values: numbers.map(|raw| raw as i32).collect(), gain: 1.0, offset: 0.0 },
+        (Number::Signed, 1) => {
+            Column::I16 { values: numbers.map(|raw| i16::from(raw as i8)).collect(), gain: 1.0, offset: 0.0 }
+        }
+        (Number::Unsigned | Number::Bool, 1) => {
+            Column::I16 { values: numbers.map(|raw| raw as i16).collect(), gain: 1.0, offset: 0.0 }
+        }
+        (Number::Unsigned, 2) => {
+            Column::I32 { values: numbers.map(|raw| raw as i32).collect(), gain: 1.0, offset: 0.0 }
+        }
         (Number::Float, 2) => Column::F32(numbers.map(|raw| f32_from_half(raw as u16)).collect()),
         (Number::Float, 4) => Column::F32(numbers.map(|raw| f32::from_bits(raw as u32)).collect()),
         (Number::Float, _) => Column::F64(numbers.map(f64::from_bits).collect()),
@@ -198,15 +162,10 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
             (u32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]) as usize, 12)
         }
         _ => {
-            return Err(format!(
-                "is of .npy version {major}, and versions 1 to 3 are read; save it anew with numpy"
-            ));
+            return Err(format!("is of .npy version {major}, and versions 1 to 3 are read; save it anew with numpy"));
         }
     };
-    let text = text_at
-        .checked_add(length)
-        .and_then(|end| bytes.get(text_at..end))
-        .ok_or_else(cut)?;
+    let text = text_at.checked_add(length).and_then(|end| bytes.get(text_at..end)).ok_or_else(cut)?;
     let text = String::from_utf8_lossy(text);
     let odd = |what: &str| format!("has a header without {what}; save it anew with numpy.save");
     let descr = field(&text, "descr").ok_or_else(|| odd("'descr'"))?;
@@ -217,10 +176,7 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         _ => return Err(odd("a usable 'fortran_order'")),
     };
     let shape = field(&text, "shape").ok_or_else(|| odd("'shape'"))?;
-    let inner = shape
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'))
-        .ok_or_else(|| odd("a usable 'shape'"))?;
+    let inner = shape.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or_else(|| odd("a usable 'shape'"))?;
     let shape = inner
         .0
         .split(',')
@@ -228,14 +184,7 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         .filter(|length| !length.is_empty())
         .map(|length| length.parse::<usize>().map_err(|_| odd("a usable 'shape'")))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Header {
-        number,
-        bytes: size,
-        big_endian,
-        fortran_order,
-        shape,
-        data_at: text_at + length,
-    })
+    Ok(Header { number, bytes: size, big_endian, fortran_order, shape, data_at: text_at + length })
 }
 
 /// What follows `'key':` in the text of a Python dict.

@@ -73,14 +73,7 @@ pub struct Recording {
 
 impl Recording {
     pub fn new(path: &Path, loaded: Loaded, address: &Address) -> Result<Self, SourceError> {
-        let Loaded {
-            channels,
-            columns,
-            recorded,
-            rate_hz,
-            mut annotations,
-            odd,
-        } = loaded;
+        let Loaded { channels, columns, recorded, rate_hz, mut annotations, odd } = loaded;
         let frames = columns.iter().map(Column::len).min().unwrap_or(0);
         let length_secs = frames as f64 / rate_hz;
         if frames == 0 {
@@ -91,11 +84,7 @@ impl Recording {
         let from = (from_secs * rate_hz).round() as usize;
         let to = ((to_secs * rate_hz).round() as usize).min(frames);
         if from >= to {
-            let key = if address.text_of("from").is_some() {
-                "from"
-            } else {
-                "to"
-            };
+            let key = if address.text_of("from").is_some() { "from" } else { "to" };
             let expected = format!("the recording is {length_secs:.3} s long, and 'from' must lie before 'to'");
             return Err(address.bad(key, &expected));
         }
@@ -115,16 +104,7 @@ impl Recording {
             annotations,
             live: false,
         };
-        Ok(Self {
-            description,
-            columns,
-            recorded,
-            scale: address.scale()?,
-            from,
-            to,
-            at: from,
-            looped,
-        })
+        Ok(Self { description, columns, recorded, scale: address.scale()?, from, to, at: from, looped })
     }
 }
 
@@ -137,9 +117,7 @@ impl Source for Recording {
         let column = self.recorded.get(channel)?.as_ref()?;
         let per_frame = self.description.channels.get(channel)?.rate_hz / self.description.rate_hz;
         let at = |frame: usize| ((frame as f64 * per_frame).round() as usize).min(column.len());
-        Some(Box::new(
-            (at(self.from)..at(self.to)).map(|index| column.at(index) * self.scale),
-        ))
+        Some(Box::new((at(self.from)..at(self.to)).map(|index| column.at(index) * self.scale)))
     }
 
     fn read(&mut self, frames: usize, out: &mut Vec<f64>) -> Result<Read, SourceError> {

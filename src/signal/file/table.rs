@@ -29,30 +29,20 @@ pub struct Table {
 pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, SourceError> {
     let refused = |what: &str| SourceError::malformed(path, what);
     if bytes.contains(&0) {
-        return Err(refused(
-            "is not a table of text (it holds zero bytes); export it as CSV in UTF-8",
-        ));
+        return Err(refused("is not a table of text (it holds zero bytes); export it as CSV in UTF-8"));
     }
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
     let (table, decimal_comma) = parse(text);
     let width = table.names.len();
     if table.rows.is_empty() || width == 0 {
-        return Err(refused(
-            "holds no rows of numbers; export it as CSV with one row a sample",
-        ));
+        return Err(refused("holds no rows of numbers; export it as CSV with one row a sample"));
     }
     if width > MAX_COLUMNS {
-        return Err(refused(
-            "has rows of more than 4096 columns; export it with one row a sample",
-        ));
+        return Err(refused("has rows of more than 4096 columns; export it with one row a sample"));
     }
     let parsed = |column: usize| -> Vec<f64> {
-        let cell = |row: &Vec<String>| {
-            row.get(column)
-                .and_then(|cell| number(cell, decimal_comma))
-                .unwrap_or(f64::NAN)
-        };
+        let cell = |row: &Vec<String>| row.get(column).and_then(|cell| number(cell, decimal_comma)).unwrap_or(f64::NAN);
         table.rows.iter().map(cell).collect()
     };
     let mut odd = Vec::new();
@@ -68,39 +58,23 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         if Some(column) == time_column {
             continue;
         } else if missing == values.len() {
-            odd.push(format!(
-                "the column {} holds no numbers and is left out",
-                table.title(column)
-            ));
+            odd.push(format!("the column {} holds no numbers and is left out", table.title(column)));
         } else if counter(column) && table_time::rises_by_one(values) {
-            odd.push(format!(
-                "the column {} counts the rows and is left out",
-                table.title(column)
-            ));
+            odd.push(format!("the column {} counts the rows and is left out", table.title(column)));
         } else {
             if missing > 0 {
                 let title = table.title(column);
-                odd.push(format!(
-                    "{missing} of {} cells of the column {title} are no numbers",
-                    values.len()
-                ));
+                odd.push(format!("{missing} of {} cells of the column {title} are no numbers", values.len()));
             }
             kept.push(column);
         }
     }
     if kept.is_empty() {
-        return Err(refused(
-            "holds no column of numbers besides time; export it as CSV with one row a sample",
-        ));
+        return Err(refused("holds no column of numbers besides time; export it as CSV with one row a sample"));
     }
     let rate_hz = match (clock, asked_hz) {
         (Some(clock), asked_hz) => {
-            let Clock {
-                secs,
-                rate_hz,
-                odd: said,
-                ..
-            } = clock;
+            let Clock { secs, rate_hz, odd: said, .. } = clock;
             odd.extend(said);
             let rate_hz = asked_hz.unwrap_or(rate_hz);
             for column in &kept {
@@ -122,10 +96,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     });
     Loaded {
         channels: channels.collect(),
-        columns: kept
-            .iter()
-            .map(|column| Column::F64(std::mem::take(&mut numbers[*column])))
-            .collect(),
+        columns: kept.iter().map(|column| Column::F64(std::mem::take(&mut numbers[*column]))).collect(),
         recorded: Vec::new(),
         rate_hz,
         annotations: Vec::new(),
@@ -145,21 +116,14 @@ impl Table {
 
     /// The name, or the number of a column without one.
     pub fn title(&self, column: usize) -> String {
-        if self.name(column).is_empty() {
-            format!("ch{column}")
-        } else {
-            self.name(column).to_owned()
-        }
+        if self.name(column).is_empty() { format!("ch{column}") } else { self.name(column).to_owned() }
     }
 }
 
 /// The table, and whether it writes a comma for the decimal point.
 fn parse(text: &str) -> (Table, bool) {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty() && !line.starts_with(REMARKS))
-        .collect();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty() && !line.starts_with(REMARKS)).collect();
     let separator = separator(&lines);
     let decimal_comma = separator != Some(b',') && separator_is_beside_commas(&lines);
     let mut rows: Vec<Vec<String>> = match separator {
@@ -173,17 +137,11 @@ fn parse(text: &str) -> (Table, bool) {
             .filter_map(Result::ok)
             .map(|record| record.iter().map(str::to_owned).collect())
             .collect(),
-        None => lines
-            .iter()
-            .map(|line| line.split_whitespace().map(str::to_owned).collect())
-            .collect(),
+        None => lines.iter().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect(),
     };
     let is_number = |cell: &String| number(cell, decimal_comma).is_some() || table_time::clock_secs(cell).is_some();
     // What stands above the first row with a number in it is no data; the last such line names the columns.
-    let first = rows
-        .iter()
-        .position(|row| row.iter().any(is_number))
-        .unwrap_or(rows.len());
+    let first = rows.iter().position(|row| row.iter().any(is_number)).unwrap_or(rows.len());
     let header = first.checked_sub(1).map(|line| rows[line].clone()).unwrap_or_default();
     rows.drain(..first);
     let width = rows.iter().take(LOOKED_AT).map(Vec::len).max().unwrap_or(0);
@@ -196,22 +154,13 @@ fn parse(text: &str) -> (Table, bool) {
 fn separator(lines: &[&str]) -> Option<u8> {
     let looked_at = below_header(lines);
     let agreement = |separator: u8| {
-        let counts: Vec<usize> = looked_at
-            .iter()
-            .map(|line| line.bytes().filter(|byte| *byte == separator).count())
-            .collect();
+        let counts: Vec<usize> =
+            looked_at.iter().map(|line| line.bytes().filter(|byte| *byte == separator).count()).collect();
         let usual = counts.get(counts.len() / 2).copied().unwrap_or(0);
-        if usual == 0 {
-            0
-        } else {
-            counts.iter().filter(|count| **count == usual).count()
-        }
+        if usual == 0 { 0 } else { counts.iter().filter(|count| **count == usual).count() }
     };
     // In the order of trust: a comma may also be a decimal one, so it comes last.
-    let best = [b';', b'\t', b',']
-        .into_iter()
-        .rev()
-        .max_by_key(|separator| agreement(*separator));
+    let best = [b';', b'\t', b','].into_iter().rev().max_by_key(|separator| agreement(*separator));
     best.filter(|separator| agreement(*separator) > 0).or_else(|| {
         let one_column = !looked_at.iter().any(|line| line.trim().contains(char::is_whitespace));
         one_column.then_some(b';')
@@ -236,11 +185,7 @@ fn number(cell: &str, decimal_comma: bool) -> Option<f64> {
     if !(first.is_ascii_digit() || matches!(first, '-' | '+' | '.' | ',')) {
         return None;
     }
-    if decimal_comma {
-        cell.replace(',', ".").parse().ok()
-    } else {
-        cell.parse().ok()
-    }
+    if decimal_comma { cell.replace(',', ".").parse().ok() } else { cell.parse().ok() }
 }
 
 /// `speed (m/s)` or `speed [m/s]` is a name and a unit.

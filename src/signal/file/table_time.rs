@@ -5,20 +5,8 @@ use crate::signal::SourceError;
 use crate::signal::url::Address;
 
 /// Names of columns that hold time, before a unit.
-const TIME_NAMES: [&str; 12] = [
-    "time",
-    "times",
-    "t",
-    "timestamp",
-    "timestamps",
-    "datetime",
-    "date",
-    "seconds",
-    "secs",
-    "sec",
-    "clock",
-    "unix",
-];
+const TIME_NAMES: [&str; 12] =
+    ["time", "times", "t", "timestamp", "timestamps", "datetime", "date", "seconds", "secs", "sec", "clock", "unix"];
 /// Steps may differ from the usual one by this part before they are called uneven.
 const EVEN: f64 = 0.02;
 /// Seconds since 1970 that lie above this were counted in milliseconds, or finer.
@@ -64,10 +52,7 @@ pub fn find(
             None => Err(address.bad("time", "this column does not rise from row to row")),
         };
     }
-    let named = names
-        .iter()
-        .enumerate()
-        .find_map(|(column, name)| Some((column, named_time(name)?)));
+    let named = names.iter().enumerate().find_map(|(column, name)| Some((column, named_time(name)?)));
     if let Some((column, unit)) = named
         && let Some(clock) = clock(table, numbers, column, unit)
     {
@@ -154,11 +139,7 @@ fn clock(table: &Table, numbers: &[Vec<f64>], column: usize, unit: Option<f64>) 
     let mut odd = Vec::new();
     // Steps written with few digits differ in the last: over an even table the mean is the better measure.
     let mean = span / (secs.len() - 1) as f64;
-    let rate_hz = tidy_rate(if even || (mean / usual - 1.0).abs() < EVEN {
-        1.0 / mean
-    } else {
-        1.0 / usual
-    });
+    let rate_hz = tidy_rate(if even || (mean / usual - 1.0).abs() < EVEN { 1.0 / mean } else { 1.0 / usual });
     if !even {
         odd.push(format!(
             "its time steps are uneven ({:.6} to {:.6} s); rows are put on an even grid",
@@ -169,33 +150,21 @@ fn clock(table: &Table, numbers: &[Vec<f64>], column: usize, unit: Option<f64>) 
     if span * rate_hz > MAX_FILL * secs.len() as f64 + 1000.0 {
         return None;
     }
-    Some(Clock {
-        column,
-        secs,
-        rate_hz,
-        odd,
-    })
+    Some(Clock { column, secs, rate_hz, odd })
 }
 
 /// Digits cut off in the file must not turn 250 Hz into 250.0000001.
 fn tidy_rate(rate_hz: f64) -> f64 {
     let rounded = (rate_hz * 1000.0).round() / 1000.0;
-    if rounded > 0.0 && (rounded / rate_hz - 1.0).abs() < 1e-6 {
-        rounded
-    } else {
-        rate_hz
-    }
+    if rounded > 0.0 && (rounded / rate_hz - 1.0).abs() < 1e-6 { rounded } else { rate_hz }
 }
 
 /// Samples at uneven moments on an even grid, between neighbours in a straight line; gaps stay missing.
 pub fn regular(secs: &[f64], values: &[f64], rate_hz: f64) -> Vec<f64> {
     let span = secs.last().copied().unwrap_or(0.0);
     let count = (span * rate_hz).round() as usize + 1;
-    let on_grid = count == secs.len()
-        && secs
-            .iter()
-            .enumerate()
-            .all(|(row, at)| (at * rate_hz - row as f64).abs() < EVEN);
+    let on_grid =
+        count == secs.len() && secs.iter().enumerate().all(|(row, at)| (at * rate_hz - row as f64).abs() < EVEN);
     if on_grid {
         return values.to_vec();
     }
@@ -211,11 +180,7 @@ pub fn regular(secs: &[f64], values: &[f64], rate_hz: f64) -> Vec<f64> {
             if step * rate_hz > GAP_STEPS && at > secs[row] && at < secs[next] {
                 return f64::NAN;
             }
-            let part = if step > 0.0 {
-                ((at - secs[row]) / step).clamp(0.0, 1.0)
-            } else {
-                0.0
-            };
+            let part = if step > 0.0 { ((at - secs[row]) / step).clamp(0.0, 1.0) } else { 0.0 };
             if part == 0.0 {
                 values[row]
             } else if part == 1.0 {
@@ -238,9 +203,7 @@ pub fn clock_secs(text: &str) -> Option<f64> {
     let mut parts = clock.split(':');
     let hours: u32 = parts.next()?.parse().ok()?;
     let minutes: u32 = parts.next()?.parse().ok()?;
-    let seconds: f64 = parts
-        .next()
-        .map_or(Some(0.0), |text| text.replace(',', ".").parse().ok())?;
+    let seconds: f64 = parts.next().map_or(Some(0.0), |text| text.replace(',', ".").parse().ok())?;
     let valid = hours < 24 && minutes < 60 && (0.0..61.0).contains(&seconds) && parts.next().is_none();
     valid.then(|| days as f64 * 86400.0 + f64::from(hours * 3600 + minutes * 60) + seconds)
 }

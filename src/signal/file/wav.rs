@@ -25,10 +25,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     let spec = reader.spec();
     let width = usize::from(spec.channels);
     if width == 0 || spec.sample_rate == 0 || spec.bits_per_sample == 0 {
-        return Err(SourceError::malformed(
-            path,
-            "states no channels, no rate or no bits; export it anew",
-        ));
+        return Err(SourceError::malformed(path, "states no channels, no rate or no bits; export it anew"));
     }
     let mut odd = Vec::new();
     let stated_hz = f64::from(spec.sample_rate);
@@ -51,14 +48,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
                 columns[index % width].push(sample.map_err(refused)?);
             }
             let gain = 0.5f64.powi(i32::from(spec.bits_per_sample) - 1);
-            columns
-                .into_iter()
-                .map(|values| Column::I32 {
-                    values,
-                    gain,
-                    offset: 0.0,
-                })
-                .collect()
+            columns.into_iter().map(|values| Column::I32 { values, gain, offset: 0.0 }).collect()
         }
     };
     let name = |channel: usize| match (width, channel) {
@@ -66,20 +56,6 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         (2, _) => "right".to_owned(),
         _ => format!("ch{channel}"),
     };
-    let channels = (0..width)
-        .map(|channel| Channel {
-            name: name(channel),
-            unit: String::new(),
-            rate_hz,
-        })
-        .collect();
-    Loaded {
-        channels,
-        columns,
-        recorded: Vec::new(),
-        rate_hz,
-        annotations: Vec::new(),
-        odd,
-    }
-    .choose(address)
+    let channels = (0..width).map(|channel| Channel { name: name(channel), unit: String::new(), rate_hz }).collect();
+    Loaded { channels, columns, recorded: Vec::new(), rate_hz, annotations: Vec::new(), odd }.choose(address)
 }

@@ -28,22 +28,14 @@ const MEMORY: [(f64, f64); 4] = [(0.3, 0.01), (0.3, 0.05), (0.25, 0.2), (0.15, 0
 
 /// The taps of each of the 32 outputs for a source of `channels` channels (not 32), with delays up to `span_secs`.
 pub fn taps(channels: usize, span_secs: f64) -> Vec<Vec<Tap>> {
-    if channels > WINDOW_CHANNELS {
-        gathered(channels)
-    } else {
-        spread(channels, span_secs)
-    }
+    if channels > WINDOW_CHANNELS { gathered(channels) } else { spread(channels, span_secs) }
 }
 
 /// Neighbours are averaged: outputs share the channels evenly, in their order.
 fn gathered(channels: usize) -> Vec<Vec<Tap>> {
     let mut outputs = vec![Vec::new(); WINDOW_CHANNELS];
     for channel in 0..channels {
-        outputs[channel * WINDOW_CHANNELS / channels].push(Tap {
-            channel,
-            delay_frames: 0,
-            gain: 1.0,
-        });
+        outputs[channel * WINDOW_CHANNELS / channels].push(Tap { channel, delay_frames: 0, gain: 1.0 });
     }
     for output in &mut outputs {
         let gain = 1.0 / (output.len() as f64).sqrt();
@@ -55,37 +47,21 @@ fn gathered(channels: usize) -> Vec<Vec<Tap>> {
 fn spread(channels: usize, span_secs: f64) -> Vec<Vec<Tap>> {
     let span_frames = span_secs * MAPPING_RATE_HZ as f64;
     let memory: Vec<f64> = (0..=span_frames.ceil() as usize)
-        .map(|apart| {
-            MEMORY
-                .iter()
-                .map(|(weight, part)| weight * (-(apart as f64) / (part * span_frames)).exp())
-                .sum()
-        })
+        .map(|apart| MEMORY.iter().map(|(weight, part)| weight * (-(apart as f64) / (part * span_frames)).exp()).sum())
         .collect();
     let covariance = |a: &[Tap], b: &[Tap]| -> f64 {
         let mut sum = 0.0;
         for one in a {
             for other in b {
-                let between = if one.channel == other.channel {
-                    1.0
-                } else {
-                    BETWEEN_CHANNELS
-                };
+                let between = if one.channel == other.channel { 1.0 } else { BETWEEN_CHANNELS };
                 sum += one.gain * other.gain * between * memory[one.delay_frames.abs_diff(other.delay_frames)];
             }
         }
         sum
     };
     let mut random = Random::new(0x5eed_0020);
-    let mut outputs: Vec<Vec<Tap>> = (0..channels)
-        .map(|channel| {
-            vec![Tap {
-                channel,
-                delay_frames: 0,
-                gain: 1.0,
-            }]
-        })
-        .collect();
+    let mut outputs: Vec<Vec<Tap>> =
+        (0..channels).map(|channel| vec![Tap { channel, delay_frames: 0, gain: 1.0 }]).collect();
     while outputs.len() < WINDOW_CHANNELS {
         let own = outputs.len() % channels;
         let best = (0..CANDIDATES)
@@ -94,11 +70,7 @@ fn spread(channels: usize, span_secs: f64) -> Vec<Vec<Tap>> {
                     .map(|tap| {
                         let within = if tap == 0 { FIRST_WITHIN } else { 1.0 };
                         let elsewhere = tap > 0 && random.unit() < 0.5;
-                        let channel = if elsewhere {
-                            (random.unit() * channels as f64) as usize
-                        } else {
-                            own
-                        };
+                        let channel = if elsewhere { (random.unit() * channels as f64) as usize } else { own };
                         Tap {
                             channel,
                             delay_frames: (random.unit() * within * span_frames) as usize,
@@ -111,20 +83,11 @@ fn spread(channels: usize, span_secs: f64) -> Vec<Vec<Tap>> {
                     return None;
                 }
                 candidate.iter_mut().for_each(|tap| tap.gain /= variance.sqrt());
-                let likeness = outputs
-                    .iter()
-                    .map(|output| covariance(output, &candidate).abs())
-                    .fold(0.0, f64::max);
+                let likeness = outputs.iter().map(|output| covariance(output, &candidate).abs()).fold(0.0, f64::max);
                 Some((likeness, candidate))
             })
             .min_by(|a, b| a.0.total_cmp(&b.0));
-        let fallback = || {
-            vec![Tap {
-                channel: own,
-                delay_frames: (outputs.len() * 37) % memory.len(),
-                gain: 1.0,
-            }]
-        };
+        let fallback = || vec![Tap { channel: own, delay_frames: (outputs.len() * 37) % memory.len(), gain: 1.0 }];
         let chosen = best.map_or_else(fallback, |(_, candidate)| candidate);
         outputs.push(chosen);
     }

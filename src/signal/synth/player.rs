@@ -29,24 +29,9 @@ impl<G: Generator> Player<G> {
         rate_hz: f64,
         channels: impl Iterator<Item = (String, &'static str)>,
     ) -> Result<Self, SourceError> {
-        let channels = channels
-            .map(|(name, unit)| Channel {
-                name,
-                unit: unit.to_owned(),
-                rate_hz,
-            })
-            .collect();
-        let description = Description {
-            name: address.text.clone(),
-            channels,
-            rate_hz,
-            ..Description::default()
-        };
-        Ok(Self {
-            generator,
-            description,
-            scale: address.scale()?,
-        })
+        let channels = channels.map(|(name, unit)| Channel { name, unit: unit.to_owned(), rate_hz }).collect();
+        let description = Description { name: address.text.clone(), channels, rate_hz, ..Description::default() };
+        Ok(Self { generator, description, scale: address.scale()? })
     }
 }
 

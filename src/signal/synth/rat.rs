@@ -34,12 +34,8 @@ struct Rat {
 
 pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
     address.check_keys(&["seed", "state", "channels", "rate", "scale"])?;
-    let rate_hz = address
-        .number("rate", 100.0..=40_000.0, "samples a second")?
-        .unwrap_or(RATE_HZ);
-    let channels = address
-        .whole("channels", 1..=1024, "a number of channels")?
-        .unwrap_or(CHANNELS) as usize;
+    let rate_hz = address.number("rate", 100.0..=40_000.0, "samples a second")?.unwrap_or(RATE_HZ);
+    let channels = address.whole("channels", 1..=1024, "a number of channels")?.unwrap_or(CHANNELS) as usize;
     let seed = address.whole("seed", 0..=u64::MAX, "a whole number")?.unwrap_or(1);
     let mut random = Random::new(seed ^ 0x7261_7400);
     let mut states = States::new(rate_hz, &mut random);
@@ -53,9 +49,7 @@ pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
         states,
         rhythms: Rhythms::new(rate_hz, &mut random),
         probe: Probe::new(channels, &mut random),
-        own: (0..channels)
-            .map(|_| Coloured::new(rate_hz, 1.0, 80.0, 1.2, &mut random))
-            .collect(),
+        own: (0..channels).map(|_| Coloured::new(rate_hz, 1.0, 80.0, 1.2, &mut random)).collect(),
         random,
     };
     let names = (1..=channels).map(|channel| (format!("lfp {channel:02}"), "µV"));

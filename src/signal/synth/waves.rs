@@ -41,9 +41,7 @@ struct Waves {
 
 pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
     address.check_keys(&["seed", "rate", "height", "buoys", "scale"])?;
-    let rate_hz = address
-        .number("rate", 1.0..=1000.0, "samples a second")?
-        .unwrap_or(RATE_HZ);
+    let rate_hz = address.number("rate", 1.0..=1000.0, "samples a second")?.unwrap_or(RATE_HZ);
     let height_m = address.number("height", 0.01..=30.0, "metres")?.unwrap_or(HEIGHT_M);
     let buoys = address.whole("buoys", 1..=32, "a number of buoys")?.unwrap_or(BUOYS) as usize;
     let mut random = Random::new(address.whole("seed", 0..=u64::MAX, "a whole number")?.unwrap_or(1) ^ 0x5e_a5);
@@ -53,9 +51,7 @@ pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
             (distance * angle.cos(), distance * angle.sin())
         })
         .collect();
-    let waves = Waves {
-        components: components(height_m, rate_hz, &places, &mut random),
-    };
+    let waves = Waves { components: components(height_m, rate_hz, &places, &mut random) };
     let names = (1..=buoys).map(|buoy| (format!("buoy {buoy}"), "m"));
     Ok(Box::new(Player::new(waves, address, rate_hz, names)?))
 }

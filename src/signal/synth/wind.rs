@@ -39,9 +39,7 @@ struct Gust {
 
 pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
     address.check_keys(&["seed", "rate", "speed", "scale"])?;
-    let rate_hz = address
-        .number("rate", 1.0..=1000.0, "samples a second")?
-        .unwrap_or(RATE_HZ);
+    let rate_hz = address.number("rate", 1.0..=1000.0, "samples a second")?.unwrap_or(RATE_HZ);
     let speed = address.number("speed", 0.1..=60.0, "m/s")?.unwrap_or(SPEED);
     let mut random = Random::new(address.whole("seed", 0..=u64::MAX, "a whole number")?.unwrap_or(1) ^ 0x71_4d);
     let wind = Wind {
@@ -65,11 +63,7 @@ impl Gust {
             self.left_secs = random.between(1.5, 5.0);
             self.push = random.between(0.3, 1.0);
         }
-        let (goal, within_secs) = if self.left_secs > 0.0 {
-            (self.push, 0.7)
-        } else {
-            (0.0, 2.5)
-        };
+        let (goal, within_secs) = if self.left_secs > 0.0 { (self.push, 0.7) } else { (0.0, 2.5) };
         self.level += (goal - self.level) * (step_secs / within_secs).min(1.0);
         self.level
     }

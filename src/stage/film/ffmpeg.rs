@@ -15,10 +15,7 @@ const ENCODERS: &[(&str, &[&str])] = &[
     ("libx264", &["-preset", "fast", "-crf", "16"]),
     ("libopenh264", &["-b:v", "12M"]),
     ("mpeg4", &["-q:v", "2"]),
-    (
-        "libvpx-vp9",
-        &["-crf", "24", "-b:v", "0", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1"],
-    ),
+    ("libvpx-vp9", &["-crf", "24", "-b:v", "0", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]),
     ("libvpx", &["-crf", "8", "-b:v", "12M"]),
     ("libsvtav1", &["-crf", "24", "-preset", "8"]),
     ("gif", &["-loop", "0"]),
@@ -130,12 +127,7 @@ impl Ffmpeg {
             .name("film-errors".to_owned())
             .spawn(move || last_line(stderr?))
             .map_err(|error| FilmError::write(path, error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            child,
-            input,
-            last: Some(last),
-        })
+        Ok(Self { path: path.to_owned(), child, input, last: Some(last) })
     }
 
     /// Closes the input, waits for ffmpeg's end, and gives its exit and last word.
@@ -145,10 +137,9 @@ impl Ffmpeg {
         let last = self.last.take().and_then(|thread| thread.join().ok()).flatten();
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(FilmError::Ffmpeg {
-                path: self.path.clone(),
-                last: last.unwrap_or_else(|| status.to_string()),
-            }),
+            Ok(status) => {
+                Err(FilmError::Ffmpeg { path: self.path.clone(), last: last.unwrap_or_else(|| status.to_string()) })
+            }
             Err(error) => Err(FilmError::write(&self.path, error)),
         }
     }
@@ -174,18 +165,16 @@ impl Sink for Ffmpeg {
 
 fn choose(path: &Path, format: Format, notes: &mut Vec<String>) -> Result<&'static str, FilmError> {
     let no_ffmpeg = || FilmError::NoFfmpeg { path: path.to_owned() };
-    let output = command()
-        .args(["-hide_banner", "-encoders"])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|_| no_ffmpeg())?;
+    let output =
+        command().args(["-hide_banner", "-encoders"]).stdin(Stdio::null()).output().map_err(|_| no_ffmpeg())?;
     let list = String::from_utf8_lossy(&output.stdout);
     let has = |name: &str| list.lines().any(|line| line.split_whitespace().nth(1) == Some(name));
     let wanted = encoders(format);
-    let found = wanted.iter().copied().find(|name| has(name)).ok_or_else(|| FilmError::NoEncoder {
-        path: path.to_owned(),
-        wanted: wanted.join(", "),
-    })?;
+    let found = wanted
+        .iter()
+        .copied()
+        .find(|name| has(name))
+        .ok_or_else(|| FilmError::NoEncoder { path: path.to_owned(), wanted: wanted.join(", ") })?;
     if let Some(best) = wanted.first().filter(|best| **best != found) {
         notes.push(format!("this ffmpeg has no {best}: the film is encoded with {found}"));
     }

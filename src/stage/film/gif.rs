@@ -29,16 +29,8 @@ impl Gif {
     pub fn create(path: &Path, size: (u32, u32), fps: f64) -> Result<Self, FilmError> {
         let file = File::create(path).map_err(|error| FilmError::write(path, error))?;
         let mut encoder = GifEncoder::new_with_speed(BufWriter::new(file), SPEED);
-        encoder
-            .set_repeat(Repeat::Infinite)
-            .map_err(|error| FilmError::write(path, error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            encoder,
-            size,
-            fps,
-            frames: 0,
-        })
+        encoder.set_repeat(Repeat::Infinite).map_err(|error| FilmError::write(path, error))?;
+        Ok(Self { path: path.to_owned(), encoder, size, fps, frames: 0 })
     }
 }
 

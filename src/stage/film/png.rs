@@ -28,12 +28,7 @@ pub(super) fn file(folder: &Path, number: u64) -> PathBuf {
 impl Pngs {
     pub fn create(folder: &Path, size: (u32, u32)) -> Result<Self, FilmError> {
         std::fs::create_dir_all(folder).map_err(|error| FilmError::write(folder, error))?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            size,
-            number: 0,
-            rgb: Vec::new(),
-        })
+        Ok(Self { folder: folder.to_owned(), size, number: 0, rgb: Vec::new() })
     }
 }
 
@@ -41,8 +36,7 @@ impl Sink for Pngs {
     fn frame(&mut self, rgba: &[u8]) -> Result<(), FilmError> {
         self.number += 1;
         self.rgb.clear();
-        self.rgb
-            .extend(rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
+        self.rgb.extend(rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
         let path = file(&self.folder, self.number);
         let mut writer = BufWriter::new(File::create(&path).map_err(|error| FilmError::write(&path, error))?);
         PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, FilterType::Adaptive)

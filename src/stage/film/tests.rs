@@ -136,10 +136,8 @@ fn a_folder_holds_numbered_pictures_and_no_older_ones_behind_them() {
     let path = folder.path().join("frames");
     film(&path, (20, 10), 30.0, 5);
     let (made, _) = film(&path, (20, 10), 30.0, 3);
-    let mut names: Vec<_> = std::fs::read_dir(&path)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["000001.png", "000002.png", "000003.png"]);
     assert!(made.bytes > 100);

@@ -60,12 +60,7 @@ impl Renderer {
             label: Some("overlay"),
             source: wgpu::ShaderSource::Wgsl(SHADER.into()),
         });
-        let entry = |binding, visibility, ty| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility,
-            ty,
-            count: None,
-        };
+        let entry = |binding, visibility, ty| wgpu::BindGroupLayoutEntry { binding, visibility, ty, count: None };
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("overlay"),
             entries: &[
@@ -87,11 +82,7 @@ impl Renderer {
                         multisampled: false,
                     },
                 ),
-                entry(
-                    2,
-                    wgpu::ShaderStages::FRAGMENT,
-                    wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering),
-                ),
+                entry(2, wgpu::ShaderStages::FRAGMENT, wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering)),
             ],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -181,10 +172,9 @@ impl Renderer {
             }
         }
         let Gpu { device, queue, .. } = &self.gpu;
-        for (kept, bytes) in [
-            (&mut self.vertices, bytemuck::cast_slice(&vertices)),
-            (&mut self.indices, bytemuck::cast_slice(&indices)),
-        ] {
+        for (kept, bytes) in
+            [(&mut self.vertices, bytemuck::cast_slice(&vertices)), (&mut self.indices, bytemuck::cast_slice(&indices))]
+        {
             let needed = bytes.len() as u64;
             if kept.size() < needed {
                 *kept = buffer(device, kept.usage(), needed.next_power_of_two());
@@ -197,11 +187,7 @@ impl Renderer {
     pub fn draw(&self, frame: &Frame<'_>) {
         let Gpu { device, queue, .. } = &self.gpu;
         let [width, height] = frame.size_px;
-        queue.write_buffer(
-            &self.size,
-            0,
-            bytemuck::bytes_of(&[width as f32, height as f32, 0.0, 0.0]),
-        );
+        queue.write_buffer(&self.size, 0, bytemuck::bytes_of(&[width as f32, height as f32, 0.0, 0.0]));
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("overlay") });
         {
             let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
@@ -210,10 +196,7 @@ impl Renderer {
                     view: frame.target,
                     depth_slice: None,
                     resolve_target: None,
-                    ops: wgpu::Operations {
-                        load: wgpu::LoadOp::Load,
-                        store: wgpu::StoreOp::Store,
-                    },
+                    ops: wgpu::Operations { load: wgpu::LoadOp::Load, store: wgpu::StoreOp::Store },
                 })],
                 ..Default::default()
             });
@@ -237,12 +220,7 @@ impl Renderer {
     fn write_texture(&mut self, id: TextureId, delta: &ImageDelta) {
         let ImageData::Color(image) = &delta.image;
         let [width, height] = delta.image.size().map(|side| side as u32);
-        if delta.is_whole()
-            && !self
-                .textures
-                .get(&id)
-                .is_some_and(|kept| holds(&kept.texture, [width, height]))
-        {
+        if delta.is_whole() && !self.textures.get(&id).is_some_and(|kept| holds(&kept.texture, [width, height])) {
             let made = self.make_texture(id, [width, height], delta.options);
             self.textures.insert(id, made);
         }
@@ -258,11 +236,7 @@ impl Renderer {
                 aspect: wgpu::TextureAspect::All,
             },
             bytemuck::cast_slice(&image.pixels),
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(4 * width),
-                rows_per_image: None,
-            },
+            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * width), rows_per_image: None },
             extent(width, height),
         );
     }
@@ -277,11 +251,7 @@ impl Renderer {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: if is_font {
-                wgpu::TextureFormat::Rgba8Unorm
-            } else {
-                wgpu::TextureFormat::Rgba8UnormSrgb
-            },
+            format: if is_font { wgpu::TextureFormat::Rgba8Unorm } else { wgpu::TextureFormat::Rgba8UnormSrgb },
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         });
@@ -290,10 +260,7 @@ impl Renderer {
             label: Some("overlay"),
             layout: &self.layout,
             entries: &[
-                wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: self.size.as_entire_binding(),
-                },
+                wgpu::BindGroupEntry { binding: 0, resource: self.size.as_entire_binding() },
                 wgpu::BindGroupEntry {
                     binding: 1,
                     resource: wgpu::BindingResource::TextureView(&texture.create_view(&Default::default())),
@@ -310,11 +277,7 @@ impl Renderer {
 
 /// The triangles of a mesh as runs that need a texture or need none, as ranges of its indices.
 fn runs(mesh: &Mesh) -> Vec<(bool, Range<u32>)> {
-    let is_solid = |triangle: &[u32]| {
-        triangle
-            .iter()
-            .all(|index| mesh.vertices[*index as usize].uv == WHITE_UV)
-    };
+    let is_solid = |triangle: &[u32]| triangle.iter().all(|index| mesh.vertices[*index as usize].uv == WHITE_UV);
     let mut runs: Vec<(bool, Range<u32>)> = Vec::new();
     for (i, triangle) in mesh.indices.chunks_exact(3).enumerate() {
         let (solid, start) = (is_solid(triangle), 3 * i as u32);
@@ -336,11 +299,7 @@ fn buffer(device: &wgpu::Device, usage: wgpu::BufferUsages, size: u64) -> wgpu::
 }
 
 fn extent(width: u32, height: u32) -> wgpu::Extent3d {
-    wgpu::Extent3d {
-        width,
-        height,
-        depth_or_array_layers: 1,
-    }
+    wgpu::Extent3d { width, height, depth_or_array_layers: 1 }
 }
 
 fn holds(texture: &wgpu::Texture, [width, height]: [u32; 2]) -> bool {
@@ -366,9 +325,7 @@ mod tests {
     fn the_shader_is_valid() {
         let module = naga::front::wgsl::parse_str(SHADER).unwrap_or_else(|e| panic!("{}", e.emit_to_string(SHADER)));
         let flags = naga::valid::ValidationFlags::all();
-        naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
-            .validate(&module)
-            .unwrap();
+        naga::valid::Validator::new(flags, naga::valid::Capabilities::empty()).validate(&module).unwrap();
     }
 
     #[test]

@@ -21,9 +21,7 @@ pub(super) const RED: Color32 = Color32::from_rgb(255, 96, 84);
 pub(super) fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     let name = "noto-sans".to_owned();
-    fonts
-        .font_data
-        .insert(name.clone(), Arc::new(FontData::from_static(notosans::REGULAR_TTF)));
+    fonts.font_data.insert(name.clone(), Arc::new(FontData::from_static(notosans::REGULAR_TTF)));
     for family in [FontFamily::Proportional, FontFamily::Monospace] {
         fonts.families.entry(family).or_default().insert(0, name.clone());
     }

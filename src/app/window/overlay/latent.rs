@@ -16,20 +16,8 @@ impl Picture {
     pub fn paint(&mut self, painter: &Painter, layout: &Layout, data: &OverlayData) {
         let unit = layout.unit;
         let inside = ink::panel(painter, layout.latent, unit);
-        let Some(latent) = data
-            .latent
-            .as_ref()
-            .filter(|latent| latent.shape.width * latent.shape.height > 0)
-        else {
-            ink::text(
-                painter,
-                inside.left_top(),
-                Align2::LEFT_TOP,
-                inside.width(),
-                "no latent",
-                1.1 * unit,
-                ink::DIM,
-            );
+        let Some(latent) = data.latent.as_ref().filter(|latent| latent.shape.width * latent.shape.height > 0) else {
+            ink::text(painter, inside.left_top(), Align2::LEFT_TOP, inside.width(), "no latent", 1.1 * unit, ink::DIM);
             return;
         };
         self.write(painter, latent);
@@ -47,22 +35,10 @@ impl Picture {
         let shape = latent.shape;
         for (text, size, color) in [
             (data.mapping.clone(), 1.7, ink::BRIGHT),
-            (
-                format!("{}×{}×{}", shape.channels, shape.height, shape.width),
-                1.1,
-                ink::DIM,
-            ),
+            (format!("{}×{}×{}", shape.channels, shape.height, shape.width), 1.1, ink::DIM),
             (format!("{:.1} s", latent.stamp.signal_secs), 1.1, ink::DIM),
         ] {
-            let line = ink::text(
-                painter,
-                pos2(left, top),
-                Align2::LEFT_TOP,
-                width,
-                text,
-                size * unit,
-                color,
-            );
+            let line = ink::text(painter, pos2(left, top), Align2::LEFT_TOP, width, text, size * unit, color);
             top = line.bottom() + 0.2 * unit;
         }
     }
@@ -81,12 +57,7 @@ impl Picture {
 }
 
 /// What a channel adds to red, green and blue: three hues and, for the fourth, light. More channels start over.
-const CHANNEL_RGB: [[f32; 3]; 4] = [
-    [0.8, -0.3, -0.3],
-    [-0.3, 0.8, -0.3],
-    [-0.3, -0.3, 0.8],
-    [0.45, 0.45, 0.45],
-];
+const CHANNEL_RGB: [[f32; 3]; 4] = [[0.8, -0.3, -0.3], [-0.3, 0.8, -0.3], [-0.3, -0.3, 0.8], [0.45, 0.45, 0.45]];
 /// Three standard deviations of unit noise span the brightness that there is.
 const PER_UNIT: f32 = 1.0 / 6.0;
 
@@ -103,9 +74,7 @@ fn colors(latent: &Latent) -> Vec<Color32> {
         }
     }
     let byte = |x: f32| (255.0 * x.clamp(0.0, 1.0)).round() as u8;
-    rgb.into_iter()
-        .map(|[r, g, b]| Color32::from_rgb(byte(r), byte(g), byte(b)))
-        .collect()
+    rgb.into_iter().map(|[r, g, b]| Color32::from_rgb(byte(r), byte(g), byte(b))).collect()
 }
 
 #[cfg(test)]
@@ -117,16 +86,8 @@ mod tests {
 
     fn latent(values: Vec<f32>) -> Latent {
         Latent {
-            stamp: Stamp {
-                hop: 0,
-                signal_secs: 0.0,
-                arrived: Instant::now(),
-            },
-            shape: Shape {
-                channels: 4,
-                height: 1,
-                width: 2,
-            },
+            stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() },
+            shape: Shape { channels: 4, height: 1, width: 2 },
             values: Arc::from(values),
         }
     }

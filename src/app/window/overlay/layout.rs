@@ -33,41 +33,21 @@ impl Layout {
             let left = rest.with_max_x(rest.right() - right_width - gap);
             let right = rest.with_min_x(rest.right() - right_width);
             let (latent, numbers) = split_top(right, 0.38 * right.height(), gap);
-            Self {
-                unit,
-                head,
-                scope: left,
-                latent,
-                numbers,
-                messages,
-            }
+            Self { unit, head, scope: left, latent, numbers, messages }
         } else {
             let (scope, rest) = split_top(rest, 0.42 * rest.height(), gap);
             let (latent, numbers) = split_top(rest, 0.38 * rest.height(), gap);
-            Self {
-                unit,
-                head,
-                scope,
-                latent,
-                numbers,
-                messages,
-            }
+            Self { unit, head, scope, latent, numbers, messages }
         }
     }
 }
 
 fn split_top(rect: Rect, height: f32, gap: f32) -> (Rect, Rect) {
-    (
-        rect.with_max_y(rect.top() + height),
-        rect.with_min_y(rect.top() + height + gap),
-    )
+    (rect.with_max_y(rect.top() + height), rect.with_min_y(rect.top() + height + gap))
 }
 
 fn split_bottom(rect: Rect, height: f32, gap: f32) -> (Rect, Rect) {
-    (
-        rect.with_max_y(rect.bottom() - height - gap),
-        rect.with_min_y(rect.bottom() - height),
-    )
+    (rect.with_max_y(rect.bottom() - height - gap), rect.with_min_y(rect.bottom() - height))
 }
 
 #[cfg(test)]
@@ -85,13 +65,7 @@ mod tests {
     ];
 
     fn parts(layout: &Layout) -> [Rect; 5] {
-        [
-            layout.head,
-            layout.scope,
-            layout.latent,
-            layout.numbers,
-            layout.messages,
-        ]
+        [layout.head, layout.scope, layout.latent, layout.numbers, layout.messages]
     }
 
     #[test]
@@ -101,10 +75,7 @@ mod tests {
             let window = Rect::from_min_size(pos2(0.0, 0.0), vec2(width, height));
             for (i, part) in parts(&layout).into_iter().enumerate() {
                 assert!(window.contains_rect(part), "{width}x{height}: part {i} {part:?}");
-                assert!(
-                    part.width() > 3.0 * layout.unit && part.height() > 2.0 * layout.unit,
-                    "{width}x{height}: {i}"
-                );
+                assert!(part.width() > 3.0 * layout.unit && part.height() > 2.0 * layout.unit, "{width}x{height}: {i}");
                 for other in &parts(&layout)[..i] {
                     assert!(!part.intersects(*other), "{width}x{height}: {part:?} on {other:?}");
                 }

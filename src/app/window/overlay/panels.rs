@@ -17,16 +17,7 @@ pub(super) fn head(painter: &Painter, layout: &Layout, data: &OverlayData) {
     for (text, size, color) in [(&data.preset, 1.7, ink::BRIGHT), (&data.model, 1.2, ink::DIM)] {
         let width = inside.left() + half - x;
         if !text.is_empty() && width > LEAST_WIDTH * unit {
-            x = ink::text(
-                painter,
-                pos2(x, middle),
-                Align2::LEFT_CENTER,
-                width,
-                text,
-                size * unit,
-                color,
-            )
-            .right()
+            x = ink::text(painter, pos2(x, middle), Align2::LEFT_CENTER, width, text, size * unit, color).right()
                 + unit;
         }
     }
@@ -34,16 +25,7 @@ pub(super) fn head(painter: &Painter, layout: &Layout, data: &OverlayData) {
     for (text, size, color) in [(&data.source_state, 1.7, ink::ACCENT), (&data.source, 1.2, ink::DIM)] {
         let width = x - (inside.left() + half + unit);
         if !text.is_empty() && width > LEAST_WIDTH * unit {
-            x = ink::text(
-                painter,
-                pos2(x, middle),
-                Align2::RIGHT_CENTER,
-                width,
-                text,
-                size * unit,
-                color,
-            )
-            .left()
+            x = ink::text(painter, pos2(x, middle), Align2::RIGHT_CENTER, width, text, size * unit, color).left()
                 - unit;
         }
     }
@@ -56,18 +38,8 @@ pub(super) fn numbers(painter: &Painter, layout: &Layout, data: &OverlayData, pa
     let [width, height] = data.picture_px;
     let [denoise, decode] = [data.timing.denoise_ms, data.timing.decode_ms].map(|ms| number(ms, 0));
     let rows = [
-        (
-            "pictures",
-            number(data.pictures_per_s, 1),
-            "/s",
-            rate_color(data.pictures_per_s, 8.0, 2.0),
-        ),
-        (
-            "screen",
-            number(pace.frames_per_s, 0),
-            "/s",
-            rate_color(pace.frames_per_s, 24.0, 12.0),
-        ),
+        ("pictures", number(data.pictures_per_s, 1), "/s", rate_color(data.pictures_per_s, 8.0, 2.0)),
+        ("screen", number(pace.frames_per_s, 0), "/s", rate_color(pace.frames_per_s, 24.0, 12.0)),
         ("slowest frame", number(pace.slowest_ms, 0), "ms", ink::BRIGHT),
         ("latency", number(data.latency_ms, 0), "ms", ink::BRIGHT),
         ("denoise + decode", format!("{denoise} + {decode}"), "ms", ink::BRIGHT),
@@ -84,30 +56,9 @@ pub(super) fn numbers(painter: &Painter, layout: &Layout, data: &OverlayData, pa
             ink::text(painter, pos2(x, middle), align, width, text, size, color)
         };
         let label_width = 0.45 * inside.width();
-        text(
-            inside.left(),
-            Align2::LEFT_CENTER,
-            label_width,
-            label.into(),
-            label_size,
-            ink::DIM,
-        );
-        text(
-            suffix_left - 0.4 * unit,
-            Align2::RIGHT_CENTER,
-            0.6 * inside.width(),
-            value,
-            size,
-            color,
-        );
-        text(
-            suffix_left,
-            Align2::LEFT_CENTER,
-            suffix_width,
-            suffix.into(),
-            label_size,
-            ink::DIM,
-        );
+        text(inside.left(), Align2::LEFT_CENTER, label_width, label.into(), label_size, ink::DIM);
+        text(suffix_left - 0.4 * unit, Align2::RIGHT_CENTER, 0.6 * inside.width(), value, size, color);
+        text(suffix_left, Align2::LEFT_CENTER, suffix_width, suffix.into(), label_size, ink::DIM);
     }
 }
 
@@ -145,25 +96,13 @@ pub(super) fn messages(painter: &Painter, layout: &Layout, messages: &[Message])
         );
         let width = age.left() - unit - line.left();
         let color = ink::level(message.level);
-        ink::text(
-            painter,
-            line.left_center(),
-            Align2::LEFT_CENTER,
-            width,
-            &message.text,
-            1.1 * unit,
-            color,
-        );
+        ink::text(painter, line.left_center(), Align2::LEFT_CENTER, width, &message.text, 1.1 * unit, color);
     }
 }
 
 /// A dash for what is not known.
 fn number(value: f32, decimals: usize) -> String {
-    if value.is_finite() && value > 0.0 {
-        format!("{value:.decimals$}")
-    } else {
-        "–".into()
-    }
+    if value.is_finite() && value > 0.0 { format!("{value:.decimals$}") } else { "–".into() }
 }
 
 fn rate_color(rate: f32, good: f32, bad: f32) -> Color32 {

@@ -50,26 +50,10 @@ impl View {
         let inside = ink::panel(painter, layout.scope, unit);
         let title_width = inside.width() - 8.0 * unit;
         let (title, color) = (summary(&scope.traces), summary_color(&scope.traces));
-        ink::text(
-            painter,
-            inside.left_top(),
-            Align2::LEFT_TOP,
-            title_width,
-            title,
-            1.1 * unit,
-            color,
-        );
+        ink::text(painter, inside.left_top(), Align2::LEFT_TOP, title_width, title, 1.1 * unit, color);
         if scope.span_secs > 0.0 {
             let span = format!("{:.1} s", scope.span_secs);
-            ink::text(
-                painter,
-                inside.right_top(),
-                Align2::RIGHT_TOP,
-                7.0 * unit,
-                span,
-                1.1 * unit,
-                ink::DIM,
-            );
+            ink::text(painter, inside.right_top(), Align2::RIGHT_TOP, 7.0 * unit, span, 1.1 * unit, ink::DIM);
         }
         let traces = &scope.traces[..scope.traces.len().min(MAX_TRACES)];
         if !traces.is_empty() {
@@ -98,11 +82,7 @@ impl View {
         }
         let image = raster.into_image();
         // Texel on pixel where it fits: cheaper than filtering, which would change nothing.
-        let options = if size == [width, height] {
-            TextureOptions::NEAREST
-        } else {
-            TextureOptions::LINEAR
-        };
+        let options = if size == [width, height] { TextureOptions::NEAREST } else { TextureOptions::LINEAR };
         match self.texture.as_mut().filter(|_| self.options == options) {
             Some(texture) => texture.set(image, options),
             None => self.texture = Some(painter.ctx().load_texture("scope", image, options)),
@@ -126,22 +106,10 @@ fn paint_names(painter: &Painter, area: Rect, traces: &[Trace], unit: f32) -> f3
         if named {
             let at = pos2(area.left(), middle);
             let size = (0.75 * row_height).min(unit);
-            ink::text(
-                painter,
-                at,
-                Align2::LEFT_CENTER,
-                width - 0.4 * unit,
-                &trace.name,
-                size,
-                color,
-            );
+            ink::text(painter, at, Align2::LEFT_CENTER, width - 0.4 * unit, &trace.name, size, color);
         } else {
             let at = pos2(area.left() + 0.2 * unit, middle);
-            painter.rect_filled(
-                Rect::from_center_size(at, vec2(0.4 * unit, 0.6 * row_height)),
-                0.0,
-                color,
-            );
+            painter.rect_filled(Rect::from_center_size(at, vec2(0.4 * unit, 0.6 * row_height)), 0.0, color);
         }
     }
     width
@@ -155,14 +123,9 @@ impl Gains {
     /// Size that fills a row: three standard deviations, approached by a fiftieth a frame (a second or two).
     fn amplitude(&mut self, channel: usize, samples: &[f32]) -> f32 {
         let finite = samples.iter().copied().filter(|sample| sample.is_finite());
-        let (count, sum, squares) = finite.fold((0.0_f32, 0.0, 0.0), |(n, sum, squares), x| {
-            (n + 1.0, sum + x, squares + x * x)
-        });
-        let variance = if count > 0.0 {
-            squares / count - (sum / count).powi(2)
-        } else {
-            0.0
-        };
+        let (count, sum, squares) =
+            finite.fold((0.0_f32, 0.0, 0.0), |(n, sum, squares), x| (n + 1.0, sum + x, squares + x * x));
+        let variance = if count > 0.0 { squares / count - (sum / count).powi(2) } else { 0.0 };
         let now = 3.0 * variance.max(0.0).sqrt();
         if self.0.len() <= channel {
             self.0.resize(channel + 1, 0.0);
@@ -223,18 +186,10 @@ mod tests {
 
     #[test]
     fn the_summary_counts_what_is_wrong() {
-        let trace = |health| Trace {
-            health,
-            ..Default::default()
-        };
+        let trace = |health| Trace { health, ..Default::default() };
         assert_eq!(summary(&[]), "no signal");
         assert_eq!(summary(&[trace(Health::Good)]), "1 channel");
-        let traces = [
-            trace(Health::Good),
-            trace(Health::Flat),
-            trace(Health::Flat),
-            trace(Health::Clipped),
-        ];
+        let traces = [trace(Health::Good), trace(Health::Flat), trace(Health::Flat), trace(Health::Clipped)];
         assert_eq!(summary(&traces), "4 channels  ·  1 clipped  ·  2 flat");
     }
 }

@@ -49,16 +49,11 @@ impl Remarks {
             remarks.starts.push(start);
         }
         if let Some(first) = remarks.starts.first().copied().flatten().filter(|first| *first != 0.0) {
-            remarks
-                .annotations
-                .iter_mut()
-                .for_each(|annotation| annotation.onset_secs -= first);
+            remarks.annotations.iter_mut().for_each(|annotation| annotation.onset_secs -= first);
             remarks.starts.iter_mut().flatten().for_each(|start| *start -= first);
         }
         if broken > 0 {
-            remarks
-                .odd
-                .push(format!("{broken} of its annotations cannot be read and are left out"));
+            remarks.odd.push(format!("{broken} of its annotations cannot be read and are left out"));
         }
         remarks
     }
@@ -90,23 +85,12 @@ fn list(raw: &[u8]) -> Option<List> {
         Some(text) => seconds(text),
         None => None,
     };
-    let mut texts: Vec<String> = parts
-        .map(|text| String::from_utf8_lossy(text).trim().to_owned())
-        .collect();
+    let mut texts: Vec<String> = parts.map(|text| String::from_utf8_lossy(text).trim().to_owned()).collect();
     // After the last separator there is nothing.
     texts.pop();
-    Some(List {
-        onset_secs,
-        duration_secs,
-        texts,
-    })
+    Some(List { onset_secs, duration_secs, texts })
 }
 
 fn seconds(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text)
-        .ok()?
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .filter(|secs| secs.is_finite() && secs.abs() < 1e12)
+    std::str::from_utf8(text).ok()?.trim().parse::<f64>().ok().filter(|secs| secs.is_finite() && secs.abs() < 1e12)
 }

@@ -51,9 +51,7 @@ impl Header {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let bdf = bytes.starts_with(BDF_MAGIC);
         if !bdf && !bytes.starts_with(EDF_MAGIC) {
-            return Err(
-                "is not an EDF or BDF file (it begins with neither '0' nor BIOSEMI); export it anew".to_owned(),
-            );
+            return Err("is not an EDF or BDF file (it begins with neither '0' nor BIOSEMI); export it anew".to_owned());
         }
         if bytes.len() < FIXED_BYTES {
             return Err("is cut off within its header; copy it again".to_owned());
@@ -66,33 +64,22 @@ impl Header {
             as usize;
         let data_at = FIXED_BYTES + count * SIGNAL_BYTES;
         if bytes.len() < data_at {
-            return Err(format!(
-                "is cut off within the headers of its {count} signals; copy it again"
-            ));
+            return Err(format!("is cut off within the headers of its {count} signals; copy it again"));
         }
         if whole(&field(184, 8)) != Some(data_at as i64) {
-            odd.push(format!(
-                "its header states a length of '{}' bytes and has {data_at}",
-                field(184, 8)
-            ));
+            odd.push(format!("its header states a length of '{}' bytes and has {data_at}", field(184, 8)));
         }
         let reserved = field(192, 44);
         let record_secs = match number(&field(244, 8)) {
             Some(secs) if secs > 0.0 => secs,
             _ => {
-                odd.push(format!(
-                    "its records are stated to last '{}' s; 1 s is assumed",
-                    field(244, 8)
-                ));
+                odd.push(format!("its records are stated to last '{}' s; 1 s is assumed", field(244, 8)));
                 1.0
             }
         };
         let sample_bytes = if bdf { 3 } else { 2 };
         let signals = signals(bytes, count, bdf, &mut odd);
-        let record_bytes = signals
-            .iter()
-            .map(|signal| signal.per_record * sample_bytes)
-            .sum::<usize>();
+        let record_bytes = signals.iter().map(|signal| signal.per_record * sample_bytes).sum::<usize>();
         if record_bytes == 0 {
             return Err("has records without samples; export it anew".to_owned());
         }
@@ -113,16 +100,11 @@ impl Header {
                 stated as usize
             }
             Some(stated) => {
-                odd.push(format!(
-                    "it states {stated} records and holds {there} whole ones: it was cut off"
-                ));
+                odd.push(format!("it states {stated} records and holds {there} whole ones: it was cut off"));
                 there
             }
             None => {
-                odd.push(format!(
-                    "its number of records is stated as '{}'; there are {there}",
-                    field(236, 8)
-                ));
+                odd.push(format!("its number of records is stated as '{}'; there are {there}", field(236, 8)));
                 there
             }
         };
@@ -154,35 +136,20 @@ fn signals(bytes: &[u8], count: usize, bdf: bool, odd: &mut Vec<String>) -> Vec<
     for index in 0..count {
         let label = field(0, 16, index);
         let is_annotations = label == if bdf { "BDF Annotations" } else { "EDF Annotations" };
-        let mut name = if label.is_empty() {
-            format!("ch{index}")
-        } else {
-            label.clone()
-        };
-        let namesakes = signals
-            .iter()
-            .filter(|earlier| !earlier.is_annotations && earlier.name == name)
-            .count();
+        let mut name = if label.is_empty() { format!("ch{index}") } else { label.clone() };
+        let namesakes = signals.iter().filter(|earlier| !earlier.is_annotations && earlier.name == name).count();
         if namesakes > 0 && !is_annotations {
             let mut copy = 2;
-            while signals
-                .iter()
-                .any(|earlier| earlier.name == format!("{label} ({copy})"))
-            {
+            while signals.iter().any(|earlier| earlier.name == format!("{label} ({copy})")) {
                 copy += 1;
             }
             name = format!("{label} ({copy})");
-            odd.push(format!(
-                "the label {label} is there more than once; one is called {name}"
-            ));
+            odd.push(format!("the label {label} is there more than once; one is called {name}"));
         }
         let per_record = match whole(&field(216, 8, index)) {
             Some(samples) if (0..=1 << 28).contains(&samples) => samples as usize,
             _ => {
-                odd.push(format!(
-                    "channel {name} states '{}' samples a record; it is left out",
-                    field(216, 8, index)
-                ));
+                odd.push(format!("channel {name} states '{}' samples a record; it is left out", field(216, 8, index)));
                 0
             }
         };
@@ -198,9 +165,7 @@ fn signals(bytes: &[u8], count: usize, bdf: bool, odd: &mut Vec<String>) -> Vec<
             }
             _ => {
                 if !is_annotations && per_record > 0 {
-                    odd.push(format!(
-                        "channel {name} has no usable range in its header; its raw numbers are taken"
-                    ));
+                    odd.push(format!("channel {name} has no usable range in its header; its raw numbers are taken"));
                 }
                 (1.0, 0.0)
             }
@@ -230,20 +195,12 @@ fn unit(text: &str) -> String {
 
 /// Text of a field: Latin-1 where it should have been ASCII.
 fn ascii(bytes: &[u8]) -> String {
-    let text: String = bytes
-        .iter()
-        .map(|byte| char::from(*byte))
-        .filter(|c| !c.is_control())
-        .collect();
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).filter(|c| !c.is_control()).collect();
     text.trim().to_owned()
 }
 
 fn whole(text: &str) -> Option<i64> {
-    text.parse::<i64>().ok().or_else(|| {
-        number(text)
-            .filter(|x| x.fract() == 0.0 && x.abs() < 1e15)
-            .map(|x| x as i64)
-    })
+    text.parse::<i64>().ok().or_else(|| number(text).filter(|x| x.fract() == 0.0 && x.abs() < 1e15).map(|x| x as i64))
 }
 
 /// Some writers put a decimal comma.

@@ -32,18 +32,12 @@ impl Probe {
             let depth = (channel as f64 + 0.5) / channels as f64;
             profile(depth).map(|weight| weight * gain)
         });
-        Self {
-            weights: weights.collect(),
-        }
+        Self { weights: weights.collect() }
     }
 
     pub fn mix(&self, rhythms: &[f64; COUNT], frame: &mut [f64]) {
         for (x, weights) in frame.iter_mut().zip(&self.weights) {
-            *x = weights
-                .iter()
-                .zip(rhythms)
-                .map(|(weight, rhythm)| weight * rhythm)
-                .sum();
+            *x = weights.iter().zip(rhythms).map(|(weight, rhythm)| weight * rhythm).sum();
         }
     }
 }
@@ -52,15 +46,16 @@ fn profile(depth: f64) -> [f64; COUNT] {
     let mut weights = [0.0; COUNT];
     // Backgrounds overlap like the layers that make them; a common part reaches everywhere.
     let place = |index: usize| index as f64 / (BACKGROUNDS - 1) as f64;
-    let shares: Vec<f64> = (0..BACKGROUNDS)
-        .map(|index| {
-            if index == 0 {
-                0.45
-            } else {
-                bell(depth, place(index), 0.16) * if index % 2 == 0 { -1.0 } else { 1.0 }
-            }
-        })
-        .collect();
+    let shares: Vec<f64> =
+        (0..BACKGROUNDS)
+            .map(|index| {
+                if index == 0 {
+                    0.45
+                } else {
+                    bell(depth, place(index), 0.16) * if index % 2 == 0 { -1.0 } else { 1.0 }
+                }
+            })
+            .collect();
     let power: f64 = shares.iter().map(|share| share * share).sum();
     for (weight, share) in weights.iter_mut().zip(&shares) {
         *weight = share / power.sqrt();

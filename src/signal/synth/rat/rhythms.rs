@@ -40,20 +40,14 @@ impl Band {
     fn new(centre_hz: f64, width_hz: f64, rate_hz: f64) -> Self {
         let keep = (-std::f64::consts::PI * width_hz / rate_hz).exp();
         let (sin, cos) = (TAU * centre_hz / rate_hz).sin_cos();
-        Self {
-            turn: (keep * cos, keep * sin),
-            drive: (1.0 - keep * keep).sqrt(),
-            value: (0.0, 0.0),
-        }
+        Self { turn: (keep * cos, keep * sin), drive: (1.0 - keep * keep).sqrt(), value: (0.0, 0.0) }
     }
 
     fn next(&mut self, random: &mut Random) -> f64 {
         let (re, im) = self.value;
         let (cos, sin) = self.turn;
-        self.value = (
-            re * cos - im * sin + self.drive * random.normal(),
-            re * sin + im * cos + self.drive * random.normal(),
-        );
+        self.value =
+            (re * cos - im * sin + self.drive * random.normal(), re * sin + im * cos + self.drive * random.normal());
         self.value.0
     }
 }
@@ -81,12 +75,8 @@ impl Rhythms {
     pub fn new(rate_hz: f64, random: &mut Random) -> Self {
         Self {
             rate_hz,
-            backgrounds: (0..BACKGROUNDS)
-                .map(|_| Coloured::new(rate_hz, 0.4, 8.0, 1.5, random))
-                .collect(),
-            fast_backgrounds: (0..BACKGROUNDS)
-                .map(|_| Coloured::new(rate_hz, 12.0, 200.0, 1.5, random))
-                .collect(),
+            backgrounds: (0..BACKGROUNDS).map(|_| Coloured::new(rate_hz, 0.4, 8.0, 1.5, random)).collect(),
+            fast_backgrounds: (0..BACKGROUNDS).map(|_| Coloured::new(rate_hz, 12.0, 200.0, 1.5, random)).collect(),
             theta_phase: TAU * random.unit(),
             theta_wander: Coloured::new(rate_hz, 0.12, 0.12, 2.0, random),
             theta_waxing: Coloured::new(rate_hz, 0.25, 0.25, 2.0, random),
@@ -160,11 +150,7 @@ impl Rhythms {
         }
         let sin = self.slow_phase.sin();
         // Long up states, short deep down states.
-        let wave = if sin > 0.0 {
-            0.6 * sin.powf(0.7)
-        } else {
-            -(-sin).powf(1.3)
-        };
+        let wave = if sin > 0.0 { 0.6 * sin.powf(0.7) } else { -(-sin).powf(1.3) };
         out[SLOW] = level.slow * self.slow_size * wave;
         (sin.max(0.0), new_cycle)
     }

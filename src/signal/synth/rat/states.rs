@@ -161,14 +161,8 @@ pub struct States {
 
 impl States {
     pub fn new(rate_hz: f64, random: &mut Random) -> Self {
-        let mut states = Self {
-            rate_hz,
-            goal: State::Awake,
-            automatic: true,
-            left_frames: 0,
-            half_way: [0.0; 4],
-            shares: [0.0; 4],
-        };
+        let mut states =
+            Self { rate_hz, goal: State::Awake, automatic: true, left_frames: 0, half_way: [0.0; 4], shares: [0.0; 4] };
         states.enter(State::Awake, random);
         states
     }

@@ -22,10 +22,7 @@ pub(super) struct Raster {
 
 impl Raster {
     pub fn new(size: [usize; 2]) -> Self {
-        Self {
-            size,
-            pixels: vec![Color32::TRANSPARENT; size[0] * size[1]],
-        }
+        Self { size, pixels: vec![Color32::TRANSPARENT; size[0] * size[1]] }
     }
 
     pub fn into_image(self) -> ColorImage {
@@ -66,12 +63,7 @@ impl Raster {
                 top = top.min(y);
                 bottom = bottom.max(y);
             }
-            self.fill(
-                column,
-                top - 0.5 * line.thickness,
-                bottom + 0.5 * line.thickness,
-                line.color,
-            );
+            self.fill(column, top - 0.5 * line.thickness, bottom + 0.5 * line.thickness, line.color);
             left = right;
         }
     }
@@ -90,10 +82,7 @@ impl Raster {
 }
 
 fn mean(samples: &[f32]) -> f32 {
-    let (count, sum) = samples
-        .iter()
-        .filter(|x| x.is_finite())
-        .fold((0.0_f32, 0.0), |(n, sum), x| (n + 1.0, sum + x));
+    let (count, sum) = samples.iter().filter(|x| x.is_finite()).fold((0.0_f32, 0.0), |(n, sum), x| (n + 1.0, sum + x));
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
@@ -118,9 +107,7 @@ mod tests {
     }
 
     fn rows_of(image: &ColorImage, column: usize) -> Vec<usize> {
-        (0..SIZE[1])
-            .filter(|row| image.pixels[row * SIZE[0] + column].a() > 127)
-            .collect()
+        (0..SIZE[1]).filter(|row| image.pixels[row * SIZE[0] + column].a() > 127).collect()
     }
 
     #[test]
@@ -141,10 +128,7 @@ mod tests {
             for column in 1..SIZE[0] {
                 let rows = rows_of(&image, column);
                 assert!(!rows.is_empty(), "{n}: column {column} is empty");
-                assert!(
-                    rows[0] <= previous[previous.len() - 1] + 1 && previous[0] <= rows[rows.len() - 1] + 1,
-                    "{n}"
-                );
+                assert!(rows[0] <= previous[previous.len() - 1] + 1 && previous[0] <= rows[rows.len() - 1] + 1, "{n}");
                 previous = rows;
             }
         }
@@ -152,23 +136,14 @@ mod tests {
 
     #[test]
     fn flat_and_broken_signals_are_straight_lines_in_the_middle() {
-        for (samples, amplitude) in [
-            (vec![5.0; 300], 0.0),
-            (vec![f32::NAN; 300], 0.0),
-            (vec![f32::NAN; 300], 1.0),
-        ] {
+        for (samples, amplitude) in [(vec![5.0; 300], 0.0), (vec![f32::NAN; 300], 0.0), (vec![f32::NAN; 300], 1.0)] {
             let image = drawn(&samples, amplitude);
             for column in 0..SIZE[0] {
                 assert_eq!(rows_of(&image, column), [49, 50]);
             }
         }
         for too_few in [&[][..], &[1.0]] {
-            assert!(
-                drawn(too_few, 1.0)
-                    .pixels
-                    .iter()
-                    .all(|pixel| *pixel == Color32::TRANSPARENT)
-            );
+            assert!(drawn(too_few, 1.0).pixels.iter().all(|pixel| *pixel == Color32::TRANSPARENT));
         }
     }
 
