@@ -6,8 +6,12 @@
 
 #[path = "sd/case.rs"]
 mod case;
+#[path = "sd/command.rs"]
+mod command;
 #[path = "sd/packed.rs"]
 mod packed;
+#[path = "sd/refusals.rs"]
+mod refusals;
 
 use case::Case;
 

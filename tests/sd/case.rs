@@ -168,6 +168,9 @@ impl Case {
     pub fn autoencoders(&self) {
         let model = self.model(Settings::default());
         self.near("vae_image", &model.decode(self.get("z")).unwrap(), PASS);
+        if !self.tensors.contains_key("photo") {
+            return;
+        }
         let scaling = f64::from(model.family().scaling());
         self.near("vae_mean", &(model.encode(self.get("photo")).unwrap() / scaling).unwrap(), PASS);
         let tiny = self.model(Settings { decoder: DecoderChoice::Tiny, ..Settings::default() });
