@@ -8,7 +8,7 @@ use candle_core::{D, Result, Tensor};
 use super::files::Tensors;
 use crate::kernels::{Conv3x3, Pool};
 
-pub use ops::{gelu, gelu_gate, group_norm, layer_norm, quick_gelu, silu, softmax};
+pub use ops::{add_into, gelu, gelu_gate, group_norm, group_norm_silu_into, layer_norm, quick_gelu, silu, softmax};
 
 /// A place in the tensors of a part: a prefix that grows on the way down.
 #[derive(Clone)]
@@ -156,6 +156,10 @@ impl GroupNorm {
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         group_norm(x, &self.weight, &self.bias, self.groups, self.epsilon, false)
+    }
+    /// As [`Self::forward_silu`], into the memory of `x`, which nobody else may hold.
+    pub fn forward_silu_into(&self, x: Tensor) -> Result<Tensor> {
+        group_norm_silu_into(x, &self.weight, &self.bias, self.groups, self.epsilon)
     }
     pub fn forward_silu(&self, x: &Tensor) -> Result<Tensor> {
         group_norm(x, &self.weight, &self.bias, self.groups, self.epsilon, true)

@@ -1,7 +1,7 @@
 //! Norms, softmax and activations in one pass over memory on the CPU, on all threads; composed of candle's operations on
 //! other devices. Sums are float64 where thousands of numbers are added.
 
-use candle_core::{CpuStorage, CustomOp1, D, DType, Error, InplaceOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Error, InplaceOp1, InplaceOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 fn on_cpu(x: &Tensor) -> bool {
@@ -11,6 +11,13 @@ fn on_cpu(x: &Tensor) -> bool {
 fn floats<'a>(storage: &'a CpuStorage, layout: &Layout, name: &str) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+        _ => Err(Error::Msg(format!("{name} takes contiguous float32"))),
+    }
+}
+
+fn floats_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout, name: &str) -> Result<&'a mut [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((from, to))) => Ok(&mut values[from..to]),
         _ => Err(Error::Msg(format!("{name} takes contiguous float32"))),
     }
 }
@@ -69,19 +76,10 @@ struct Norm {
     silu: bool,
 }
 
-impl CustomOp1 for Norm {
-    fn name(&self) -> &'static str {
-        "group_norm"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = floats(storage, layout, self.name())?;
-        let dims = layout.dims();
-        let (batch, channels) = (dims[0], dims[1]);
-        let area: usize = dims[2..].iter().product();
-        let (of_group, groups) = (channels / self.groups * area, self.groups);
-        let sums: Vec<(f64, f64)> = x
-            .par_chunks(of_group)
+impl Norm {
+    /// Mean and inverse deviation of each group of each row.
+    fn sums(&self, x: &[f32], of_group: usize) -> Vec<(f64, f64)> {
+        x.par_chunks(of_group)
             .map(|values| {
                 let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
                 // Eight sums at once, of float32 within a few hundred numbers and of float64 over these.
@@ -101,13 +99,35 @@ impl CustomOp1 for Norm {
                 let mean = sum / of_group as f64;
                 (mean, 1.0 / (squares / of_group as f64 - mean * mean + f64::from(self.epsilon)).sqrt())
             })
-            .collect();
-        let mut out = vec![0.0; batch * channels * area];
+            .collect()
+    }
+
+    /// Factor and term for a channel of a row.
+    fn affine(&self, sums: &[(f64, f64)], row: usize, channel: usize) -> (f32, f32) {
+        let (mean, inverse) = sums[row * self.groups + channel / (self.weight.len() / self.groups)];
+        let factor = inverse * f64::from(self.weight[channel]);
+        (factor as f32, (f64::from(self.bias[channel]) - mean * factor) as f32)
+    }
+
+    /// Numbers of a channel and of a group.
+    fn sizes(&self, layout: &Layout) -> (usize, usize) {
+        let area: usize = layout.dims()[2..].iter().product();
+        (area.max(1), (self.weight.len() / self.groups * area).max(1))
+    }
+}
+
+impl CustomOp1 for Norm {
+    fn name(&self) -> &'static str {
+        "group_norm"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = floats(storage, layout, "group_norm")?;
+        let (area, of_group) = self.sizes(layout);
+        let (sums, channels) = (self.sums(x, of_group), self.weight.len());
+        let mut out = vec![0.0; x.len()];
         out.par_chunks_mut(area).zip(x.par_chunks(area)).enumerate().for_each(|(i, (out, x))| {
-            let (row, channel) = (i / channels, i % channels);
-            let (mean, inverse) = sums[row * groups + channel / (channels / groups)];
-            let factor = inverse * f64::from(self.weight[channel]);
-            let (factor, term) = (factor as f32, (f64::from(self.bias[channel]) - mean * factor) as f32);
+            let (factor, term) = self.affine(&sums, i / channels, i % channels);
             if self.silu {
                 out.iter_mut().zip(x).for_each(|(o, x)| *o = silu_of(x * factor + term));
             } else {
@@ -116,6 +136,61 @@ impl CustomOp1 for Norm {
         });
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
+}
+
+impl InplaceOp1 for Norm {
+    fn name(&self) -> &'static str {
+        "group_norm"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (area, of_group) = self.sizes(layout);
+        let x = floats_mut(storage, layout, "group_norm")?;
+        let (sums, channels) = (self.sums(x, of_group), self.weight.len());
+        x.par_chunks_mut(area).enumerate().for_each(|(i, x)| {
+            let (factor, term) = self.affine(&sums, i / channels, i % channels);
+            if self.silu {
+                x.iter_mut().for_each(|x| *x = silu_of(*x * factor + term));
+            } else {
+                x.iter_mut().for_each(|x| *x = *x * factor + term);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// As [`group_norm`] with SiLU, into the memory of `x`, which nobody else may hold: large maps are not allocated anew.
+pub fn group_norm_silu_into(x: Tensor, weight: &Tensor, bias: &Tensor, groups: usize, epsilon: f32) -> Result<Tensor> {
+    if !on_cpu(&x) || !x.is_contiguous() {
+        return group_norm(&x, weight, bias, groups, epsilon, true);
+    }
+    x.inplace_op1(&Norm { weight: weight.to_vec1()?, bias: bias.to_vec1()?, groups, epsilon, silu: true })?;
+    Ok(x)
+}
+
+struct Add;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add_into"
+    }
+
+    fn cpu_fwd(&self, dst: &mut CpuStorage, layout: &Layout, x: &CpuStorage, x_layout: &Layout) -> Result<()> {
+        let (out, x) = (floats_mut(dst, layout, "add_into")?, floats(x, x_layout, "add_into")?);
+        out.par_chunks_mut(1 << 14).zip(x.par_chunks(1 << 14)).for_each(|(out, x)| {
+            out.iter_mut().zip(x).for_each(|(o, x)| *o += x);
+        });
+        Ok(())
+    }
+}
+
+/// `y + x` into the memory of `y`, which nobody else may hold.
+pub fn add_into(y: Tensor, x: &Tensor) -> Result<Tensor> {
+    if !on_cpu(&y) || !y.is_contiguous() || !x.is_contiguous() || y.shape() != x.shape() {
+        return y + x;
+    }
+    y.inplace_op2(x, &Add)?;
+    Ok(y)
 }
 
 /// `(b, channels, …)`, each group of channels to mean 0 and variance 1, then weight and bias by channel.
@@ -320,6 +395,12 @@ mod tests {
             let n = (v[i] - mean) / (variance + 1e-5).sqrt() * w + w;
             assert!((y - n / (1.0 + (-n).exp())).abs() < 1e-5);
         }
+        let copy = x.affine(1.0, 0.0).unwrap();
+        let into = group_norm_silu_into(copy, &weight, &weight, 3, 1e-5).unwrap();
+        assert_eq!(into.flatten_all().unwrap().to_vec1::<f32>().unwrap(), y);
+        let doubled =
+            add_into(x.affine(1.0, 0.0).unwrap(), &x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(doubled.iter().zip(&v).all(|(d, v)| *d == 2.0 * v));
         let s = softmax(x.reshape((12, 5)).unwrap().copy().unwrap()).unwrap().sum(1).unwrap().to_vec1::<f32>().unwrap();
         assert!(s.iter().all(|s| (s - 1.0).abs() < 1e-6));
     }

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Prepared, UnetConfig, transformer::Transformer};
-use crate::diffusion::sd::layers::{At, Conv3, Down, GroupNorm, Linear, Pointwise};
+use crate::diffusion::sd::layers::{At, Conv3, Down, GroupNorm, Linear, Pointwise, add_into};
 
 /// Two convolutions with norms, the timestep added between them, and the input added at the end.
 pub struct Resnet {
@@ -45,10 +45,10 @@ impl Resnet {
             let (b, c) = added.dims2()?;
             y = y.broadcast_add(&added.reshape((b, c, 1, 1))?)?;
         }
-        let y = self.conv_2.forward(&self.norm_2.forward_silu(&y)?)?;
+        let y = self.conv_2.forward(&self.norm_2.forward_silu_into(y)?)?;
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x)? + y,
-            None => x + y,
+            Some(shortcut) => add_into(y, &shortcut.forward(x)?),
+            None => add_into(y, x),
         }
     }
 }
