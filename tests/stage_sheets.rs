@@ -1,6 +1,8 @@
 //! Sheets to look at: `SHEETS=folder cargo test --release --test stage_sheets -- --ignored`. The shaders of the
 //! checkout are read when it runs, so that a change of a shader needs no build.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
 mod stage_pictures;
 
 use std::{path::Path, time::Instant};

@@ -1,8 +1,8 @@
 //! Bloom: bright places glow over their surroundings, as in a lens.
 //@ order: 80
 //@ pyramid
-//@ threshold: float = 0.55 [0, 1] "Brightness from which a place glows."
-//@ strength: float = 0.9 [0, 3] "How bright the glow is."
+//@ threshold: float = 0.6 [0, 1] "Brightness from which a place glows."
+//@ strength: float = 0.6 [0, 3] "How bright the glow is."
 //@ spread: float = 0.7 [0, 0.95] "How far the glow reaches."
 //@ warmth: float = 0.15 [-1, 1] "Colour of the glow, from ice to candle light."
 

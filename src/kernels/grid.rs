@@ -126,6 +126,15 @@ impl Grid {
             }
         }
     }
+    /// Multiplies every channel.
+    pub fn scale(&mut self, factor: f32) {
+        self.data.iter_mut().for_each(|v| *v *= factor);
+    }
+    /// Keeps the first `blocks` blocks within -limit..limit.
+    pub fn limit(&mut self, blocks: usize, limit: f32) {
+        let end = blocks.min(self.blocks) * self.plane();
+        self.data[..end].iter_mut().for_each(|v| *v = v.clamp(-limit, limit));
+    }
     pub fn get(&self, channel: usize, y: usize, x: usize) -> f32 {
         self.data[self.index(channel, y, x)]
     }

@@ -226,7 +226,9 @@ impl Compositor {
         // Trails would drag the old look into the new.
         self.effects.forget_histories();
         self.transition = None;
-        let Some(seen) = self.seen.clone().filter(|_| secs > 0.0) else { return };
+        let Some(seen) = self.seen.clone().filter(|_| secs > 0.0) else {
+            return;
+        };
         let name = match self.programs.ensure(&mut self.library, Kind::Transition, &name) {
             true => name,
             false => {

@@ -78,7 +78,9 @@ impl Live {
             gpu.forget();
             self.pictures[slot] = Some(gpu.canvas("stage picture", size, wgpu::TextureFormat::Rgba8Unorm));
         }
-        let Some(canvas) = &self.pictures[slot] else { return Ok(()) };
+        let Some(canvas) = &self.pictures[slot] else {
+            return Ok(());
+        };
         gpu.queue.write_texture(
             canvas.texture.as_image_copy(),
             &picture.rgba,
@@ -148,7 +150,9 @@ impl Live {
             Image::Mix(used) => 1 - used,
             Image::Picture(_) => 0,
         };
-        let Some(size) = self.size_of(newest) else { return newest };
+        let Some(size) = self.size_of(newest) else {
+            return newest;
+        };
         if self.mixes[slot].as_ref().is_none_or(|canvas| canvas.size != size) {
             gpu.forget();
             self.mixes[slot] = Some(gpu.canvas("stage mix", size, gpu.canvas_format));

@@ -10,7 +10,7 @@ pub const PULSE_POINTS: usize = MAPPING_RATE_HZ as usize;
 /// Samples that count as "now": a tenth of a second, short beside a heart beat, long beside a gamma wave.
 const NOW_SAMPLES: usize = PULSE_POINTS / 10;
 /// Time in which the idea of what is usual follows the signal.
-const USUAL_SECS: f32 = 8.0;
+const USUAL_SECS: f64 = 8.0;
 /// Time in which an onset dies away to a third.
 const ONSET_SECS: f32 = 0.25;
 /// The course is scaled so that this many usual deviations reach ±1.
@@ -38,7 +38,7 @@ impl Default for Pulse {
 /// Follows a signal from window to window.
 #[derive(Debug, Default)]
 pub struct PulseMeter {
-    usual_power: Option<f32>,
+    usual_power: Option<f64>,
     was_loud: bool,
     pulse: Pulse,
 }
@@ -49,21 +49,16 @@ impl PulseMeter {
         let frames = window.samples.len() / WINDOW_CHANNELS;
         let shown = frames.min(PULSE_POINTS);
         let course = window.samples[(frames - shown) * WINDOW_CHANNELS..].chunks_exact(WINDOW_CHANNELS);
-        let first = || course.clone().map(|frame| if frame[0].is_finite() { frame[0] as f32 } else { 0.0 });
-        let mean = first().sum::<f32>() / shown.max(1) as f32;
-        let now_power = course
-            .clone()
-            .skip(shown.saturating_sub(NOW_SAMPLES))
-            .map(|frame| mean_square_beside(frame, mean))
-            .sum::<f32>()
-            / NOW_SAMPLES.min(shown).max(1) as f32;
-        let now_power = if now_power.is_finite() { now_power } else { 0.0 };
+        let first = || course.clone().map(|frame| sound(frame[0]));
+        let mean = first().sum::<f64>() / shown.max(1) as f64;
+        let now = first().skip(shown.saturating_sub(NOW_SAMPLES)).map(|value| (value - mean) * (value - mean));
+        let now_power = now.sum::<f64>() / NOW_SAMPLES.min(shown).max(1) as f64;
 
-        let follow = 1.0 / (USUAL_SECS * HOPS_PER_SEC as f32);
+        let follow = 1.0 / (USUAL_SECS * HOPS_PER_SEC as f64);
         let usual = self.usual_power.get_or_insert(now_power);
         *usual += (now_power - *usual) * follow;
-        let deviation = usual.sqrt().max(f32::MIN_POSITIVE.sqrt());
-        let ratio = now_power.sqrt() / deviation;
+        let deviation = usual.sqrt().max(f64::MIN_POSITIVE.sqrt());
+        let ratio = (now_power.sqrt() / deviation) as f32;
 
         let loud = ratio > ONSET_RISE;
         self.pulse.onset *= (-1.0 / (ONSET_SECS * HOPS_PER_SEC as f32)).exp();
@@ -74,18 +69,17 @@ impl PulseMeter {
         self.pulse.level = (ratio / SPAN_DEVIATIONS).clamp(0.0, 1.0);
 
         self.pulse.points.fill(0.0);
-        let scale = 1.0 / (SPAN_DEVIATIONS * deviation);
+        let scale = 1.0 / (f64::from(SPAN_DEVIATIONS) * deviation);
         for (point, value) in self.pulse.points[PULSE_POINTS - shown..].iter_mut().zip(first()) {
-            *point = ((value - mean) * scale).clamp(-1.0, 1.0);
+            *point = ((value - mean) * scale).clamp(-1.0, 1.0) as f32;
         }
         &self.pulse
     }
 }
 
-/// Of the first channel alone: the others may be delays of it.
-fn mean_square_beside(frame: &[f64], mean: f32) -> f32 {
-    let distance = frame[0] as f32 - mean;
-    distance * distance
+/// A sample whose square is finite.
+fn sound(value: f64) -> f64 {
+    if value.is_finite() { value.clamp(-1e100, 1e100) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -155,6 +155,11 @@ impl Condition {
         sum
     }
 
+    /// 0 at noise, towards 1 at the picture.
+    pub fn time(&self, step: usize) -> f32 {
+        step as f32 / self.sums.len().max(1) as f32
+    }
+
     /// Makes [`Condition::modulation`] that of a step and of what is the same in the whole latent.
     pub fn modulate(&mut self, step: usize, whole: &[f32; WHOLE]) {
         let mut sum = self.sums[step].clone();

@@ -57,6 +57,8 @@ pub(super) struct Buffers {
 /// Channels of [`Buffers::seen`]: after the tall blurs comes the latent, then the coordinates, then the lattices.
 const LATENT_AT: usize = 16 + 4 * TALL.len();
 const PLACE_AT: usize = LATENT_AT + 4;
+/// Of a blur: near the picture even areas would reach 60.
+const BLUR_LIMIT: f32 = 4.0;
 
 impl Buffers {
     pub fn new(set: Instructions, height: usize, width: usize, sigmas: [f64; 4]) -> Self {
@@ -91,12 +93,13 @@ impl Buffers {
             across.along_rows_of_four(pool, latent, &mut self.half_blurred);
             down.along_columns(pool, &self.half_blurred, &mut self.seen, block);
         }
+        self.seen.limit(2, BLUR_LIMIT);
         &self.seen
     }
 }
 
 /// network.py's `lattice`: of each period the sine and cosine down, then across, counted from the middle.
-fn lattices(height: usize, width: usize) -> Vec<f32> {
+pub(super) fn lattices(height: usize, width: usize) -> Vec<f32> {
     let cells = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
     let from_middle = |i: usize, n: usize| i as f32 - (n as f32 - 1.0) / 2.0;
     let turns: [fn(f32) -> f32; 2] = [f32::sin, f32::cos];
@@ -113,7 +116,7 @@ fn lattices(height: usize, width: usize) -> Vec<f32> {
 
 /// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise,
 /// limited because they grow large near the picture.
-fn whole(x: &Grid) -> [f32; WHOLE] {
+pub(super) fn whole(x: &Grid) -> [f32; WHOLE] {
     let (height, width) = (x.height(), x.width());
     let ramp = |i: usize, n: usize| 2.0 * i as f32 / (n as f32 - 1.0) - 1.0;
     let length = |n: usize| (0..n).map(|i| ramp(i, n).powi(2)).sum::<f32>().sqrt();
@@ -222,8 +225,15 @@ impl Denoiser {
             self.stride.0 = dt;
             self.stride.1.set((0..16).map(|lane| (dt, dt * bias[lane % 4])));
         }
+        x.scale(1.0 + dt * known_velocity(condition.time(step)));
         self.conv_out.run(pool, a0, Finish::plain(&self.stride.1).accumulate(), Target::Grid(x));
     }
+}
+
+/// network.py's `k`: what is known of the velocity before looking, in units of `x_t`. At time 0 it is -1: the layers give
+/// the picture's latent itself.
+fn known_velocity(t: f32) -> f32 {
+    (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t))
 }
 
 /// The last convolution, to four channels: four neighbouring pixels are computed as one block of sixteen lanes, at

@@ -120,10 +120,17 @@ fn every_entry_of_the_reference_is_reproduced() {
         model.denoise(&z, &Conditioning::default(), 1).unwrap();
         let canvas = model.canvas.as_mut().unwrap();
         canvas.latent.fill_from(&z.values);
+        let whole = denoiser::whole(&canvas.latent);
         let mut blurs = vec![0.0; 7 * z.values.len()];
         canvas.denoiser.blur(&model.pool, &canvas.latent).copy_to(&mut blurs);
         close(&model, "square.blurs", &blurs, &reference.get("square.blurs").1);
         left.remove("square.blurs");
+        close(&model, "square.whole", &whole, &reference.get("square.whole").1);
+        left.remove("square.whole");
+        let (shape, lattice) = reference.get("wide.lattice");
+        let (height, width) = (shape[shape.len() - 2], shape[shape.len() - 1]);
+        close(&model, "wide.lattice", &denoiser::lattices(height, width), &lattice);
+        left.remove("wide.lattice");
         let (shape, image) = reference.get("wide.picture.steps1.context");
         let image: Vec<f32> = image.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
         let encoded = model.encoder.run(&model.pool, &image, shape[2], shape[3]);
