@@ -51,11 +51,11 @@ pub fn write(path: &Path, shape: Shape, values: &[f32]) -> Result<(), NpyError> 
 /// Reads any number of latents of one shape, `(n, 4, h, w)`: their shape, and all values one after the other.
 pub fn read_many(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
     let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
-    let parsed = numbers(&bytes).and_then(|(sizes, values)| match sizes.as_slice() {
-        &[_, channels, height, width] => Ok((Shape { channels, height, width }, values)),
+    let each = |sizes: &[usize]| match *sizes {
+        [_, c, h, w] => shape_from(&[c, h, w]),
         _ => Err(format!("its shape is {sizes:?}, and noise for several steps is (n, 4, h, w)")),
-    });
-    parsed.map_err(|why| NpyError::NotALatent { path: path.into(), why })
+    };
+    numbers(&bytes, each).map_err(|why| NpyError::NotALatent { path: path.into(), why })
 }
 
 /// Reads a latent and its shape.
@@ -65,12 +65,11 @@ pub fn read(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
 }
 
 fn parse(bytes: &[u8]) -> Result<(Shape, Vec<f32>), String> {
-    let (sizes, values) = numbers(bytes)?;
-    Ok((shape_from(&sizes)?, values))
+    numbers(bytes, shape_from)
 }
 
-/// The sizes and values of an array.
-fn numbers(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
+/// The shape that is seen in an array's sizes, and its values.
+fn numbers(bytes: &[u8], seen: impl Fn(&[usize]) -> Result<Shape, String>) -> Result<(Shape, Vec<f32>), String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it is no .npy file; write one with numpy.save")?;
     let cut = || "it is cut off in its header".to_string();
     let (length, start): (usize, usize) = match *rest {
@@ -94,14 +93,16 @@ fn numbers(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
         return Err("it is in Fortran order; save numpy.ascontiguousarray of it".into());
     }
     let sizes = sizes_from(field(header, "shape")?)?;
+    let shape = seen(&sizes)?;
     let expected = sizes.iter().try_fold(size, |all: usize, n| all.checked_mul(*n));
     if expected != Some(data.len()) {
-        return Err(format!("{sizes:?} of {size} bytes each does not fit the {} that are there", data.len()));
+        let expected = expected.map_or_else(|| "more".to_owned(), |n| n.to_string());
+        return Err(format!("{sizes:?} needs {expected} bytes and {} are there", data.len()));
     }
     let values: Vec<f32> = data.chunks_exact(size).map(|value| number(value, big_endian)).collect();
     match values.iter().position(|v| !v.is_finite()) {
         Some(at) => Err(format!("value {at} is {}, and every value of a latent is finite", values[at])),
-        None => Ok((sizes, values)),
+        None => Ok((shape, values)),
     }
 }
 
