@@ -8,6 +8,7 @@ mod condition;
 mod decoder;
 mod denoiser;
 mod encoder;
+mod guides;
 mod names;
 
 #[cfg(test)]

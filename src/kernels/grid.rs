@@ -135,6 +135,10 @@ impl Grid {
         let end = blocks.min(self.blocks) * self.plane();
         self.data[..end].iter_mut().for_each(|v| *v = v.clamp(-limit, limit));
     }
+    pub fn set(&mut self, channel: usize, y: usize, x: usize, value: f32) {
+        let at = self.index(channel, y, x);
+        self.data[at] = value;
+    }
     pub fn get(&self, channel: usize, y: usize, x: usize) -> f32 {
         self.data[self.index(channel, y, x)]
     }

@@ -3,7 +3,8 @@
 use super::{
     Layer,
     condition::Condition,
-    names::{BLOCKS, HEADS, LEVELS, PERIODS, SEEN, TALL, WHOLE},
+    guides,
+    names::{BLOCKS, HEADS, LEVELS, SEEN, TALL, WHOLE},
 };
 use crate::{
     diffusion::weights::Weights,
@@ -47,16 +48,16 @@ pub(super) struct Buffers {
     /// Across and down, of the round blurs and of the tall ones.
     blurs: [(Band, Band); 2],
     half_blurred: Grid,
-    /// Block 0: the round blurs, width after width; block 1: the tall ones and the latent; block 2: where a cell is.
+    /// Block 0: the round blurs, width after width; block 1: the tall ones and the latent; then where a cell is and the guides.
     seen: Grid,
     /// Each level's features and what lies between the two convolutions of a block.
     pub levels: [(Grid, Grid); 3],
     projected: Grid,
 }
 
-/// Channels of [`Buffers::seen`]: after the tall blurs comes the latent, then the coordinates, then the lattices.
+/// Channels of [`Buffers::seen`]: after the tall blurs comes the latent, then the coordinates, then the guides.
 const LATENT_AT: usize = 16 + 4 * TALL.len();
-const PLACE_AT: usize = LATENT_AT + 4;
+pub(super) const PLACE_AT: usize = LATENT_AT + 4;
 /// Of a blur: near the picture even areas would reach 60.
 const BLUR_LIMIT: f32 = 4.0;
 
@@ -67,7 +68,6 @@ impl Buffers {
         let aspect = width as f32 / height as f32;
         let xs = (0..height * width).map(|i| ((2 * (i % width) + 1) as f32 / width as f32 - 1.0) * aspect);
         seen.fill_channels(PLACE_AT, &ys.chain(xs).collect::<Vec<_>>());
-        seen.fill_channels(PLACE_AT + 2, &lattices(height, width));
         // A band has four widths: the last one of the tall blurs is not used, the latent is written over it.
         let [a, b, c] = TALL;
         let (across, down) = ([a.0, b.0, c.0, c.0], [a.1, b.1, c.1, c.1]);
@@ -87,31 +87,16 @@ impl Buffers {
         }
     }
 
-    /// Blurs the latent into the first channels of what the denoiser sees, width after width.
+    /// What the denoiser sees besides the latent itself: the blurs, width after width, and the guides made of them.
     pub fn blur(&mut self, pool: &Pool, latent: &Grid) -> &Grid {
         for (block, (across, down)) in self.blurs.iter().enumerate() {
             across.along_rows_of_four(pool, latent, &mut self.half_blurred);
             down.along_columns(pool, &self.half_blurred, &mut self.seen, block);
         }
         self.seen.limit(2, BLUR_LIMIT);
+        guides::fill(&mut self.seen, PLACE_AT);
         &self.seen
     }
-}
-
-/// network.py's `lattice`: of each period the sine and cosine down, then across, counted from the middle.
-pub(super) fn lattices(height: usize, width: usize) -> Vec<f32> {
-    let cells = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
-    let from_middle = |i: usize, n: usize| i as f32 - (n as f32 - 1.0) / 2.0;
-    let turns: [fn(f32) -> f32; 2] = [f32::sin, f32::cos];
-    PERIODS
-        .iter()
-        .map(|period| std::f32::consts::TAU / period)
-        .flat_map(|a| {
-            let down = turns.map(|f| cells.clone().map(|(y, _)| f(from_middle(y, height) * a)).collect::<Vec<_>>());
-            let across = turns.map(|f| cells.clone().map(|(_, x)| f(from_middle(x, width) * a)).collect::<Vec<_>>());
-            [down, across].concat().concat()
-        })
-        .collect()
 }
 
 /// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise,
@@ -166,7 +151,7 @@ impl Denoiser {
             _ => c,
         };
         let weight = weights.get("denoiser.conv_in.weight");
-        let shape = ConvShape { inputs: vec![16, 16, SEEN - 32], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
+        let shape = ConvShape { inputs: vec![16, 16, 16, SEEN - 48], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
         let conv_in = Layer {
             conv: Conv::new(set, shape, |o, t, c| weight[(o * SEEN + channel(c)) * 9 + t]),
             bias: Affine::bias(weights.get("denoiser.conv_in.bias")),

@@ -17,10 +17,10 @@ pub(super) const ENCODER: [usize; 2] = [64, 96];
 pub(super) const TIME: usize = 16;
 /// Blurs of the latent that are taller than wide: cells across and down.
 pub(super) const TALL: [(f64, f64); 3] = [(1.0, 4.0), (2.0, 4.0), (4.0, 8.0)];
-/// Cells from point to point of the lattices that the denoiser sees.
-pub(super) const PERIODS: [f32; 3] = [5.0, 8.0, 16.0];
-/// Channels of the denoiser's input: the latent, four round and three tall blurs of it, two coordinates, lattices.
-pub(super) const SEEN: usize = LATENT * (1 + 4 + TALL.len()) + 2 + 4 * PERIODS.len();
+/// Phases of the lines that pictures are composed of.
+pub(super) const GUIDES: usize = 9 + 6 * 2;
+/// Channels of the denoiser's input: the latent, four round and three tall blurs of it, two coordinates, the guides.
+pub(super) const SEEN: usize = LATENT * (1 + 4 + TALL.len()) + 2 + GUIDES;
 /// Of each channel of the latent its mean and its moments across and down.
 pub(super) const WHOLE: usize = 3 * LATENT;
 
