@@ -20,7 +20,7 @@ mod setting;
 mod table;
 mod watch;
 
-pub use builtin::{builtin, genres, scene, transitions};
+pub use builtin::{builtin, genres, scene, steps, transitions};
 pub use desk::{Desk, RecallError};
 pub use handle::Handle;
 pub use keys::KEY_HELP;

@@ -4,6 +4,7 @@ mod bench;
 mod catalogue;
 mod dreamer;
 mod embedded;
+pub mod sd;
 mod weights;
 
 pub use bench::{Quantiles, Report, bench};
@@ -31,6 +32,8 @@ pub struct Conditioning {
     pub scene: Vec<f32>,
     /// Further context tokens, (tokens, [`Card::context_width`]) row by row, from a signal encoder; may be empty.
     pub context: Vec<f32>,
+    /// What is to be seen, for models that read; none is the empty prompt.
+    pub text: Option<sd::Text>,
 }
 
 /// A finished picture. `rgba.len() == 4 * width * height`, rows from the top, sRGB, alpha 255.
@@ -62,6 +65,10 @@ pub struct Card {
     /// Height and width of the latent must be multiples of this.
     pub multiple: usize,
     pub max_steps: usize,
+    /// Steps that it was made for.
+    pub usual_steps: usize,
+    /// Whether it is told by [`Conditioning::text`] what is to be seen, rather than by genres.
+    pub reads_text: bool,
     pub weights: usize,
 }
 

@@ -159,6 +159,9 @@ pub struct DreamArgs {
     /// A LoRA file and its strength, for a model that takes them
     #[arg(long, value_name = "FILE[:STRENGTH]")]
     pub lora: Vec<String>,
+    /// The noise that the lcm scheduler adds after each step but the last, (steps, 4, h, w)
+    #[arg(long, value_name = "FILE.npy")]
+    pub noise: Option<PathBuf>,
     /// Where the picture goes (dream.png if nothing else is written)
     #[arg(short, long, value_name = "IMAGE.png")]
     pub output: Option<PathBuf>,

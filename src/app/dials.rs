@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     control::{Handle, SetError, Table},
-    diffusion::{Card, Conditioning},
+    diffusion::{Card, Conditioning, sd::Text},
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
@@ -78,6 +78,10 @@ pub struct DreamDials {
     scene: Vec<Handle>,
     vivid: Handle,
     bright: Handle,
+    prompt: Handle,
+    negative: Handle,
+    guidance: Handle,
+    reads_text: bool,
     steps: Handle,
     size: Handle,
     shape: Handle,
@@ -99,6 +103,10 @@ impl DreamDials {
             scene: named("scene", &card.scene)?,
             vivid: table.handle("/dream/vivid")?,
             bright: table.handle("/dream/bright")?,
+            prompt: table.handle("/dream/prompt")?,
+            negative: table.handle("/dream/negative")?,
+            guidance: table.handle("/dream/guidance")?,
+            reads_text: card.reads_text,
             steps: table.handle("/dream/steps")?,
             size: table.handle("/dream/size")?,
             shape: table.handle("/dream/shape")?,
@@ -117,6 +125,12 @@ impl DreamDials {
             bright: self.bright.f32(),
             scene: self.scene.iter().map(Handle::f32).collect(),
             context: Vec::new(),
+            text: self.reads_text.then(|| Text {
+                prompt: self.prompt.text().to_string(),
+                negative: self.negative.text().to_string(),
+                guidance: Some(self.guidance.f32()).filter(|g| *g > 0.0),
+                ..Text::default()
+            }),
         }
     }
 

@@ -46,6 +46,7 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     if let Some(name) = &args.model {
         table.set("/dream/model", Value::text(name), Origin::CommandLine)?;
     }
+    usual_steps(&table, model.card())?;
     for setting in &args.set {
         let outcome =
             table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(error.to_string()))?;
@@ -61,6 +62,15 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     Ok(Setup { desk, shaders, model, source, warnings })
 }
 
+/// Models that read take many steps, which the presets of the model in the box do not know.
+fn usual_steps(table: &Table, card: &Card) -> Result<()> {
+    if card.reads_text {
+        let steps = i64::try_from(card.usual_steps)?;
+        table.set("/dream/steps", Value::Int(steps), Origin::CommandLine)?;
+    }
+    Ok(())
+}
+
 /// The table as it is before anything was typed: for `wavedream params` and the checks of presets.
 pub fn full_table(card: &Card) -> Table {
     let table = Table::new(control::builtin());
@@ -71,6 +81,7 @@ pub fn full_table(card: &Card) -> Table {
 
 /// Dials for what a model can be told.
 pub fn declare_model(table: &Table, card: &Card) {
+    table.declare([control::steps(card.max_steps, card.usual_steps)]);
     table.declare(control::genres(&card.genres));
     table.declare(control::scene(&card.scene));
 }

@@ -56,7 +56,13 @@ fn latent() -> Vec<Param> {
 fn dream() -> Vec<Param> {
     vec![
         Param::text("/dream/model", "box").setup().about("The model that paints: a name of `wavedream models list`."),
-        Param::int("/dream/steps", 1, 4, 1).setup().about("Steps from noise to picture: more is finer and slower."),
+        steps(4, 1),
+        Param::text("/dream/prompt", "").about(
+            "What is to be seen, for models that read: `(words:1.2)` weighs words, `a sea::0.7 | a wood::0.3` blends.",
+        ),
+        Param::text("/dream/negative", "").about("What is not to be seen, for models that read; counts with guidance."),
+        Param::float("/dream/guidance", 0.0, 20.0, 0.0)
+            .about("How closely the text is followed; 1 is the fastest, 0 is what the model was made for."),
         Param::choice("/dream/size", ["512", "384", "256"])
             .unit("px")
             .setup()
@@ -104,6 +110,14 @@ fn presets() -> Vec<Param> {
         Param::trigger("/preset/previous").about("Recalls the preset before."),
         Param::trigger("/preset/again").about("Recalls the preset that plays, as it was saved."),
     ]
+}
+
+/// `/dream/steps` for a model that takes up to `most` and was made for `usual`.
+pub fn steps(most: usize, usual: usize) -> Param {
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    Param::int("/dream/steps", 1, number(most), number(usual))
+        .setup()
+        .about("Steps from noise to picture: more is finer and slower.")
 }
 
 /// A weight for each genre of a model, `/dream/genre/<name>`. With all at 0 the genres mix evenly.

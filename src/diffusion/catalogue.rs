@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Card, Embedded, Model, weights::Weights};
+use super::{
+    Card, Embedded, Model,
+    sd::{self, StableDiffusion},
+    weights::Weights,
+};
 use crate::kernels::{Instructions, Pool, physical_cores};
 
 /// A model that `load` knows by name, for `models list`.
@@ -17,26 +21,28 @@ pub struct Entry {
 /// Why a model cannot be loaded. Each message names the model or file and the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("there is no model or file {name:?}; models are {known}, or the path of a .safetensors file")]
+    #[error("there is no model or file {name:?}; models are {known}, or the path of a diffusers folder or a .safetensors file")]
     Unknown { name: String, known: String },
     #[error("{path} cannot be read: {why}")]
     Read { path: PathBuf, why: std::io::Error },
-    #[error("{path} is a folder; give the path of a .safetensors file, or a name out of {known}")]
-    Folder { path: PathBuf, known: String },
+    #[error(transparent)]
+    StableDiffusion(#[from] sd::Refusal),
     #[error("{path} {what}")]
     File { path: PathBuf, what: String },
 }
 
 /// How a model runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     pub threads: usize,
     pub instructions: Instructions,
+    /// What Stable Diffusion is loaded with; other models have no choice.
+    pub stable: sd::Settings,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: physical_cores(), instructions: Instructions::best() }
+        Self { threads: physical_cores(), instructions: Instructions::best(), stable: sd::Settings::default() }
     }
 }
 
@@ -60,16 +66,29 @@ pub fn load(name_or_path: &str) -> Result<Box<dyn Model>, LoadError> {
 
 /// As [`load`], on as many threads and with the instructions that the options say.
 pub fn load_with(name_or_path: &str, options: Options) -> Result<Box<dyn Model>, LoadError> {
-    let weights = weights(name_or_path)?;
     let pool = Pool::new(options.threads);
+    if let Some(path) = stable(name_or_path) {
+        return Ok(Box::new(StableDiffusion::load(path, options.stable, &pool)?));
+    }
+    let weights = weights(name_or_path)?;
     let model = Embedded::new(&weights, options.instructions, &pool);
     Ok(Box::new(model.map_err(|what| LoadError::File { path: name_or_path.into(), what })?))
 }
 
 /// What a model is, without making it ready to run.
 pub fn card(name_or_path: &str) -> Result<Card, LoadError> {
+    if let Some(path) = stable(name_or_path) {
+        return Ok(StableDiffusion::read_card(path)?);
+    }
     let refuse = |what| LoadError::File { path: name_or_path.into(), what };
     Embedded::read_card(&weights(name_or_path)?).map_err(refuse)
+}
+
+/// The path, if it is Stable Diffusion's or one that its loader knows to name.
+fn stable(name_or_path: &str) -> Option<&Path> {
+    let path = Path::new(name_or_path.trim());
+    let large = || std::fs::metadata(path).is_ok_and(|m| m.len() > LARGEST_BYTES);
+    (!name_or_path.trim().is_empty() && (sd::is_ours(path) || large())).then_some(path)
 }
 
 fn weights(name_or_path: &str) -> Result<Weights, LoadError> {
@@ -78,21 +97,13 @@ fn weights(name_or_path: &str) -> Result<Weights, LoadError> {
         return Weights::parse(super::embedded::WEIGHTS).map_err(|what| LoadError::File { path: "box".into(), what });
     }
     let path = Path::new(name);
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
             return Err(LoadError::Unknown { name: name.to_owned(), known: known() });
         }
         Err(why) => return Err(LoadError::Read { path: path.into(), why }),
     };
-    if metadata.is_dir() {
-        return Err(LoadError::Folder { path: path.into(), known: known() });
-    }
-    if metadata.len() > LARGEST_BYTES {
-        let what = "is too large for a model of this kind (at most 256 MiB); see `wavedream models list`".to_owned();
-        return Err(LoadError::File { path: path.into(), what });
-    }
-    let bytes = std::fs::read(path).map_err(|why| LoadError::Read { path: path.into(), why })?;
     Weights::parse(&bytes).map_err(|what| LoadError::File { path: path.into(), what })
 }
 

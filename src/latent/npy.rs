@@ -48,6 +48,16 @@ pub fn write(path: &Path, shape: Shape, values: &[f32]) -> Result<(), NpyError> 
     fs::File::create(path).and_then(|mut file| file.write_all(&bytes)).map_err(wrong)
 }
 
+/// Reads any number of latents of one shape, `(n, 4, h, w)`: their shape, and all values one after the other.
+pub fn read_many(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
+    let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
+    let each = |sizes: &[usize]| match *sizes {
+        [_, c, h, w] => shape_from(&[c, h, w]),
+        _ => Err(format!("its shape is {sizes:?}, and noise for several steps is (n, 4, h, w)")),
+    };
+    numbers(&bytes, each).map_err(|why| NpyError::NotALatent { path: path.into(), why })
+}
+
 /// Reads a latent and its shape.
 pub fn read(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
     let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
@@ -55,6 +65,11 @@ pub fn read(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
 }
 
 fn parse(bytes: &[u8]) -> Result<(Shape, Vec<f32>), String> {
+    numbers(bytes, shape_from)
+}
+
+/// The shape that is seen in an array's sizes, and its values.
+fn numbers(bytes: &[u8], seen: impl Fn(&[usize]) -> Result<Shape, String>) -> Result<(Shape, Vec<f32>), String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it is no .npy file; write one with numpy.save")?;
     let cut = || "it is cut off in its header".to_string();
     let (length, start): (usize, usize) = match *rest {
@@ -77,10 +92,12 @@ fn parse(bytes: &[u8]) -> Result<(Shape, Vec<f32>), String> {
     if field(header, "fortran_order")? != "False" {
         return Err("it is in Fortran order; save numpy.ascontiguousarray of it".into());
     }
-    let shape = shape_from(field(header, "shape")?)?;
-    let expected = shape.len() * size;
-    if data.len() != expected {
-        return Err(format!("{shape} needs {expected} bytes and {} are there", data.len()));
+    let sizes = sizes_from(field(header, "shape")?)?;
+    let shape = seen(&sizes)?;
+    let expected = sizes.iter().try_fold(size, |all: usize, n| all.checked_mul(*n));
+    if expected != Some(data.len()) {
+        let expected = expected.map_or_else(|| "more".to_owned(), |n| n.to_string());
+        return Err(format!("{sizes:?} needs {expected} bytes and {} are there", data.len()));
     }
     let values: Vec<f32> = data.chunks_exact(size).map(|value| number(value, big_endian)).collect();
     match values.iter().position(|v| !v.is_finite()) {
@@ -114,13 +131,16 @@ fn field<'a>(header: &'a str, name: &str) -> Result<&'a str, String> {
     Ok(value[..end.ok_or_else(missing)?].trim())
 }
 
-fn shape_from(text: &str) -> Result<Shape, String> {
-    let wrong = || format!("its shape is {text}, and a latent is (4, h, w) or (1, 4, h, w)");
+fn sizes_from(text: &str) -> Result<Vec<usize>, String> {
     let inside = text.trim_matches(['(', ')']).trim().trim_end_matches(',');
-    let sizes: Vec<usize> =
-        inside.split(',').map(|size| size.trim().parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
-    let sizes = match sizes.as_slice() {
-        &[1, c, h, w] | &[c, h, w] => [c, h, w],
+    let size = |size: &str| size.trim().parse().map_err(|_| format!("its shape is {text}, and that is none"));
+    inside.split(',').map(size).collect()
+}
+
+fn shape_from(sizes: &[usize]) -> Result<Shape, String> {
+    let wrong = || format!("its shape is {sizes:?}, and a latent is (4, h, w) or (1, 4, h, w)");
+    let sizes = match *sizes {
+        [1, c, h, w] | [c, h, w] => [c, h, w],
         _ => return Err(wrong()),
     };
     sizes.map(|size| size.to_string()).join("x").parse().map_err(|_| wrong())

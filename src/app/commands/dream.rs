@@ -9,12 +9,15 @@ use crate::{
     Stamp,
     app::{
         UsageError,
-        cli::{DreamArgs, Size, Weighted},
+        cli::{Decoder, DreamArgs, Scheduler, Size, Weighted},
         dials::DreamDials,
         full_table,
     },
     control::{Desk, Folders, Presets},
-    diffusion::{self, Card, Conditioning, Picture, Raw},
+    diffusion::{
+        self, Card, Conditioning, Picture, Raw,
+        sd::{DecoderChoice, LoraUse, Sampler, Settings, Text},
+    },
     latent::{Latent, Shape, noise, npy},
 };
 
@@ -22,9 +25,10 @@ use crate::{
 const DEFAULT_SIZE: Size = Size { width: 512, height: 512 };
 
 pub fn run(args: &DreamArgs) -> Result<()> {
-    let mut model = diffusion::load(&args.model)?;
-    refuse_text(args, model.card())?;
-    let steps = steps_of(model.card(), args.steps.unwrap_or(1) as usize)?;
+    let card = diffusion::card(&args.model)?;
+    refuse_text(args, &card)?;
+    let mut model = diffusion::load_with(&args.model, options(args)?)?;
+    let steps = steps_of(model.card(), args.steps.map_or(model.card().usual_steps, |n| n as usize))?;
     let latent = latent(args, model.card())?;
     let conditioning = conditioning(args, model.card())?;
     if let Some(file) = &args.raw {
@@ -47,8 +51,28 @@ pub fn run(args: &DreamArgs) -> Result<()> {
     ))
 }
 
+/// What a model that has a choice is loaded with.
+fn options(args: &DreamArgs) -> Result<diffusion::Options> {
+    let sampler = args.scheduler.map(|s| match s {
+        Scheduler::Ddim => Sampler::Ddim,
+        Scheduler::Euler => Sampler::Euler,
+        Scheduler::Lcm => Sampler::Lcm,
+    });
+    let decoder = match args.decoder {
+        Some(Decoder::Taesd) => DecoderChoice::Tiny,
+        Some(Decoder::Vae) | None => DecoderChoice::Own,
+    };
+    let loras = args.lora.iter().map(|text| LoraUse::typed(text)).collect();
+    let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
+    let stable = Settings { sampler, decoder, loras, noise };
+    Ok(diffusion::Options { stable, ..diffusion::Options::default() })
+}
+
 /// A model that is steered by genres does not pretend to have read a text.
 fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
+    if card.reads_text {
+        return Ok(());
+    }
     let given = [
         ("--prompt", args.prompt.is_some()),
         ("--negative", args.negative.is_some()),
@@ -56,6 +80,7 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--scheduler", args.scheduler.is_some()),
         ("--decoder", args.decoder.is_some()),
         ("--lora", !args.lora.is_empty()),
+        ("--noise", args.noise.is_some()),
     ];
     let given: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
     if given.is_empty() {
@@ -115,6 +140,11 @@ fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
         set(&table, setting)?;
     }
     let mut conditioning = DreamDials::new(&table, card)?.conditioning();
+    if card.reads_text {
+        let text = |typed: &Option<String>| typed.clone().unwrap_or_default();
+        let (prompt, negative) = (text(&args.prompt), text(&args.negative));
+        conditioning.text = Some(Text { prompt, negative, guidance: args.guidance, ..Text::default() });
+    }
     // Where no genre is asked for, one painter is better than all at once.
     if conditioning.genres.iter().all(|weight| *weight == 0.0)
         && let Some(first) = conditioning.genres.first_mut()

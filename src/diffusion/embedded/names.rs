@@ -80,6 +80,8 @@ impl Head {
             factor: FACTOR,
             multiple: MULTIPLE,
             max_steps: MAX_STEPS,
+            usual_steps: 1,
+            reads_text: false,
             weights: weights.count(),
         }
     }

@@ -39,6 +39,7 @@ impl Reference {
             bright: mood[1],
             scene: if scene == Some(false) { self.get("scene").1 } else { vec![] },
             context: if scene == Some(true) { self.get("context").1 } else { vec![] },
+            text: None,
         }
     }
 }

@@ -1,0 +1,79 @@
+//! Model files: what they are, and their tensors under one set of names.
+//!
+//! Whatever the file's own names, a checkpoint becomes [`Parts`]: the tensors of U-Net, decoder and text models by the
+//! names that diffusers gives them. A file is mapped, never read whole, and nothing in it is ever executed.
+
+mod companions;
+mod folder;
+mod foreign;
+mod infer;
+mod ldm;
+mod lora;
+mod mapped;
+mod single;
+mod taesd_files;
+mod tensors;
+
+pub use companions::{Configs, Json};
+pub use lora::{Lora, LoraUse};
+pub use mapped::Mapped;
+pub use tensors::{Delta, Tensors};
+
+use std::path::{Path, PathBuf};
+
+use super::{config::Family, text::ClipConfig, unet::UnetConfig, vae::VaeConfig};
+
+/// Why a file is not played. Reads as one sentence that begins with the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path} {what}")]
+pub struct Refusal {
+    pub path: PathBuf,
+    pub what: String,
+}
+
+impl Refusal {
+    pub fn new(path: &Path, what: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), what: what.into() }
+    }
+}
+
+/// A checkpoint: its tensors and what they are.
+pub struct Parts {
+    pub path: PathBuf,
+    pub name: String,
+    pub family: Family,
+    pub unet: (Tensors, UnetConfig),
+    pub vae: Option<(Tensors, VaeConfig)>,
+    pub taesd: Option<Tensors>,
+    pub text: (Tensors, ClipConfig),
+    /// OpenCLIP-G of SDXL.
+    pub text_2: Option<(Tensors, ClipConfig)>,
+    /// Words after the end of a prompt are this number.
+    pub padding: u32,
+    pub schedule: super::schedule::ScheduleConfig,
+    /// SDXL's base models were trained with zeros, not with the empty prompt.
+    pub zeros_for_empty: bool,
+}
+
+/// Opens a diffusers folder or a single file.
+pub fn open(path: &Path) -> Result<Parts, Refusal> {
+    let metadata = std::fs::metadata(path).map_err(|e| Refusal::new(path, format!("cannot be read: {e}")))?;
+    if metadata.is_dir() { folder::open(path) } else { single::open(path) }
+}
+
+/// Whether this is a file for this engine rather than another of the program's models.
+pub fn is_ours(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => true,
+        Ok(_) => match Mapped::open(path) {
+            Ok(file) => foreign::is_diffusion(&file),
+            Err(_) => foreign::by_first_bytes(path).is_some(),
+        },
+        Err(_) => false,
+    }
+}
+
+pub fn name_of(path: &Path) -> String {
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}

@@ -1,0 +1,239 @@
+//! LoRAs: small changes to the weights of a checkpoint, W + strength * (alpha / rank) * up down.
+//!
+//! Two ways of naming are common. kohya's: `lora_unet_` or `lora_te_` and the layer's path with underscores (SD 1 and 2 by
+//! diffusers' paths, SDXL by the original code's), `alpha` beside it. PEFT's and diffusers': `unet.` and the path with
+//! dots, `lora_A` and `lora_B`, without alpha. A name is looked up in the model's own list and never guessed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use candle_core::{Device, Tensor};
+
+use super::{Delta, Mapped, Parts, Refusal, Tensors, ldm, name_of};
+
+/// A LoRA and how strongly it works; 0 not at all, 1 as trained, negative the other way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraUse {
+    pub path: PathBuf,
+    pub strength: f32,
+}
+
+impl LoraUse {
+    /// `FILE` or `FILE:strength`; full strength where none is written.
+    pub fn typed(text: &str) -> Self {
+        let with_strength = text.rsplit_once(':').and_then(|(path, s)| Some((path, s.trim().parse::<f32>().ok()?)));
+        let (path, strength) = with_strength.filter(|(_, s)| s.is_finite()).unwrap_or((text, 1.0));
+        Self { path: PathBuf::from(path), strength }
+    }
+}
+
+pub struct Lora {
+    file: Arc<Mapped>,
+    /// By the layer's name in the file.
+    layers: BTreeMap<String, Layer>,
+}
+
+/// The names of a layer's tensors in the file.
+#[derive(Debug, Clone, Default)]
+struct Layer {
+    up: Option<String>,
+    down: Option<String>,
+    alpha: Option<String>,
+    /// Something that this program cannot apply (LoHa, LoKr, DoRA, Tucker).
+    other: bool,
+}
+
+/// Endings of names, and what they are: the longest first.
+const ENDINGS: [(&str, char); 14] = [
+    (".lora_A.default.weight", 'd'),
+    (".lora_B.default.weight", 'u'),
+    (".lora_linear_layer.down.weight", 'd'),
+    (".lora_linear_layer.up.weight", 'u'),
+    (".lora_down.weight", 'd'),
+    (".lora_up.weight", 'u'),
+    (".lora.down.weight", 'd'),
+    (".lora.up.weight", 'u'),
+    ("_lora.down.weight", 'd'),
+    ("_lora.up.weight", 'u'),
+    (".lora_A.weight", 'd'),
+    (".lora_B.weight", 'u'),
+    (".lora_mid.weight", 'o'),
+    (".alpha", 'a'),
+];
+
+impl Lora {
+    pub fn open(path: &Path) -> Result<Self, Refusal> {
+        if let Some(what) = super::foreign::by_first_bytes(path) {
+            return Err(Refusal::new(path, what));
+        }
+        let file = Arc::new(Mapped::open(path)?);
+        let mut layers: BTreeMap<String, Layer> = BTreeMap::new();
+        for name in file.names() {
+            let Some((layer, kind)) = ENDINGS.iter().find_map(|(end, kind)| Some((name.strip_suffix(end)?, *kind)))
+            else {
+                if let Some((layer, _)) = name
+                    .split_once(".hada_")
+                    .or_else(|| name.split_once(".lokr_"))
+                    .or_else(|| name.split_once(".dora_"))
+                {
+                    layers.entry(layer.to_owned()).or_default().other = true;
+                }
+                continue;
+            };
+            let entry = layers.entry(layer.to_owned()).or_default();
+            match kind {
+                'u' => entry.up = Some(name.to_owned()),
+                'd' => entry.down = Some(name.to_owned()),
+                'a' => entry.alpha = Some(name.to_owned()),
+                _ => entry.other = true,
+            }
+        }
+        layers.retain(|_, l| l.up.is_some() || l.down.is_some() || l.other);
+        if layers.is_empty() {
+            return Err(Refusal::new(
+                path,
+                "is not a LoRA (none of its tensors is named lora_up, lora_down, lora_A or lora_B)",
+            ));
+        }
+        Ok(Self { file, layers })
+    }
+
+    /// Adds the LoRA to a checkpoint's tensors. Returns the layers that were left out.
+    pub fn apply(&self, parts: &mut Parts, strength: f32) -> Result<Vec<String>, Refusal> {
+        let known = known_layers(parts);
+        let mut left_out = Vec::new();
+        let mut applied = 0;
+        let path = &self.file.path;
+        for (name, layer) in &self.layers {
+            let place = known.get(&flat(name));
+            let (Some((part, weight)), Some(up), Some(down), false) = (place, &layer.up, &layer.down, layer.other)
+            else {
+                left_out.push(name.clone());
+                continue;
+            };
+            let delta = Product::new(&self.file, up, down, layer.alpha.as_deref(), strength);
+            let tensors = match part {
+                0 => Some(&mut parts.unet.0),
+                1 => Some(&mut parts.text.0),
+                _ => parts.text_2.as_mut().map(|t| &mut t.0),
+            };
+            let Some(tensors) = tensors else { continue };
+            let shape = tensors.shape(weight).unwrap_or_default();
+            delta.check(&shape, name).map_err(|what| Refusal::new(path, what))?;
+            tensors.patch(weight, Arc::new(delta));
+            applied += 1;
+        }
+        if applied == 0 {
+            let model = format!("{} ({})", parts.name, parts.family.name());
+            let first = self.layers.keys().next().cloned().unwrap_or_default();
+            return Err(Refusal::new(
+                path,
+                format!("fits no layer of {model}: its first is {first}; use a LoRA made for this kind of model"),
+            ));
+        }
+        if !left_out.is_empty() {
+            tracing::warn!(
+                "{} of {} layers of the LoRA {} fit nothing and are left out: {}",
+                left_out.len(),
+                self.layers.len(),
+                name_of(path),
+                left_out.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
+            );
+        }
+        Ok(left_out)
+    }
+}
+
+/// Names are compared without dots, and without what diffusers' old attention processors put in between.
+fn flat(name: &str) -> String {
+    let name = name.strip_prefix("base_model.model.").unwrap_or(name);
+    let name = name.replace(".processor.", ".").replace("text_model.", "").replace("text_model_", "");
+    let name = name.replace('.', "_");
+    // The old processors call the output `to_out` without its number.
+    match name.strip_suffix("_to_out") {
+        Some(start) => format!("{start}_to_out_0"),
+        None => name,
+    }
+}
+
+/// Every layer that a LoRA can change: its names in LoRA files to (part, name of the tensor).
+fn known_layers(parts: &Parts) -> HashMap<String, (usize, String)> {
+    let mut known = HashMap::new();
+    let numbering = ldm::Numbering { layers: parts.unet.1.layers, levels: parts.unet.1.channels.len() };
+    for (layer, weight) in layers_of(&parts.unet.0) {
+        let names = [Some(layer.to_owned()), ldm::unet_layer_back(layer, numbering)];
+        for name in names.into_iter().flatten() {
+            for prefix in ["lora_unet.", "unet.", ""] {
+                known.insert(flat(&format!("{prefix}{name}")), (0, weight.to_owned()));
+            }
+        }
+    }
+    let texts = [
+        (1, Some(&parts.text.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
+        (2, parts.text_2.as_ref().map(|t| &t.0), &["lora_te2.", "text_encoder_2."][..]),
+    ];
+    for (part, tensors, prefixes) in texts {
+        for (layer, weight) in tensors.into_iter().flat_map(layers_of) {
+            for prefix in prefixes {
+                known.insert(flat(&format!("{prefix}{layer}")), (part, weight.to_owned()));
+            }
+        }
+    }
+    known
+}
+
+fn layers_of(tensors: &Tensors) -> impl Iterator<Item = (&str, &str)> {
+    tensors.names().filter_map(|n| Some((n.strip_suffix(".weight")?, n)))
+}
+
+/// up times down, of one layer.
+struct Product {
+    file: Arc<Mapped>,
+    up: String,
+    down: String,
+    factor: f32,
+}
+
+impl Product {
+    fn new(file: &Arc<Mapped>, up: &str, down: &str, alpha: Option<&str>, strength: f32) -> Self {
+        let rank = file.shape(down).and_then(|s| s.first().copied()).unwrap_or(1).max(1) as f32;
+        let alpha = alpha.and_then(|a| file.scalar(a)).unwrap_or(rank);
+        Self { file: file.clone(), up: up.to_owned(), down: down.to_owned(), factor: strength * alpha / rank }
+    }
+
+    /// Whether the product has as many numbers as the layer.
+    fn check(&self, shape: &[usize], layer: &str) -> Result<(), String> {
+        let (up, down) =
+            (self.file.shape(&self.up).unwrap_or_default(), self.file.shape(&self.down).unwrap_or_default());
+        let fits = up.len() >= 2
+            && down.len() >= 2
+            && up[1] == down[0]
+            && up[2..].iter().all(|n| *n == 1)
+            && shape.first() == up.first()
+            && shape.iter().skip(1).product::<usize>() == down[1..].iter().product::<usize>();
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("does not fit the model: its layer {layer} is {up:?} times {down:?}, the model's {shape:?}"))
+        }
+    }
+}
+
+impl Delta for Product {
+    fn add(&self, values: &mut [f32], _: &[usize]) -> Result<(), String> {
+        let (up, down) = (self.file.floats(&self.up)?, self.file.floats(&self.down)?);
+        let rank = self.file.shape(&self.down).and_then(|s| s.first().copied()).unwrap_or(1).max(1);
+        let product = || -> candle_core::Result<Vec<f32>> {
+            let (rows, columns) = (up.len() / rank, down.len() / rank);
+            let up = Tensor::from_slice(&up, (rows, rank), &Device::Cpu)?;
+            let down = Tensor::from_slice(&down, (rank, columns), &Device::Cpu)?;
+            up.matmul(&down)?.flatten_all()?.to_vec1()
+        };
+        let product = product().map_err(|e| format!("cannot be multiplied: {e}"))?;
+        values.iter_mut().zip(product).for_each(|(v, p)| *v += self.factor * p);
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! The way from noise to a latent: timesteps, and what is done with the U-Net's answer at each.
+//!
+//! Numbers are those of diffusers' schedulers, whose papers are: DDIM (Song et al. 2021, eta 0), Euler (Karras et al.
+//! 2022, algorithm 1 without churn), LCM (Luo et al. 2023). One object holds all steps of a run, so that a row of a batch
+//! can stand at any of them.
+
+mod settings;
+
+pub use settings::{Prediction, Sampler, ScheduleConfig, Spacing};
+
+/// Steps of training; timesteps are 0 to 999.
+pub const TRAINED: usize = 1000;
+/// LCM's own schedule, of which a run takes some.
+const LCM_ORIGINAL: usize = 50;
+/// LCM: width of the data, and how steeply the timestep counts.
+const LCM_SIGMA_DATA: f64 = 0.5;
+const LCM_SCALING: f64 = 10.0;
+
+/// All steps of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    sampler: Sampler,
+    prediction: Prediction,
+    steps: Vec<Step>,
+    /// What unit-variance noise is multiplied with before the first step.
+    pub start: f64,
+}
+
+/// A step: `a` is the share of the picture, `b` that of the noise, a^2 + b^2 = 1; sigma = b / a.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    pub timestep: f32,
+    a: f64,
+    b: f64,
+    next_a: f64,
+    next_b: f64,
+    sigma: f64,
+    next_sigma: f64,
+    last: bool,
+}
+
+impl Schedule {
+    /// `steps` is brought into 1..=50.
+    pub fn new(config: &ScheduleConfig, sampler: Sampler, steps: usize) -> Self {
+        let n = steps.clamp(1, 50);
+        let squares = config.squares();
+        let final_square = if config.ends_at_one { 1.0 } else { squares[0] };
+        let steps = match sampler {
+            Sampler::Ddim => ddim(config, &squares, final_square, n),
+            Sampler::Euler => euler(config, &squares, n),
+            Sampler::Lcm => lcm(&squares, n),
+        };
+        let largest = steps.first().map_or(1.0, |s| s.sigma);
+        let start = match (sampler, config.spacing(sampler)) {
+            (Sampler::Euler, Spacing::Leading) => (largest * largest + 1.0).sqrt(),
+            (Sampler::Euler, _) => largest,
+            _ => 1.0,
+        };
+        Self { sampler, prediction: config.prediction, steps, start }
+    }
+
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What the latent is multiplied with before the U-Net sees it.
+    pub fn input_scale(&self, step: &Step) -> f32 {
+        if self.sampler == Sampler::Euler { (1.0 / (step.sigma * step.sigma + 1.0).sqrt()) as f32 } else { 1.0 }
+    }
+
+    /// Whether a step adds fresh noise.
+    pub fn wants_noise(&self, step: &Step) -> bool {
+        self.sampler == Sampler::Lcm && !step.last
+    }
+
+    /// The share of noise and of the clean latent at the start of a step, for starting from a picture.
+    pub fn mix(&self, step: &Step) -> (f32, f32) {
+        if self.sampler == Sampler::Euler { (step.sigma as f32, 1.0) } else { (step.b as f32, step.a as f32) }
+    }
+
+    /// Brings the latent `x` from a step to the next with the U-Net's answer. `noise` is used where it is wanted.
+    pub fn advance(&self, step: &Step, x: &mut [f32], answer: &[f32], noise: Option<&[f32]>) {
+        let [keep, take, fresh] = self.weights(step);
+        let (keep, take, fresh) = (keep as f32, take as f32, fresh as f32);
+        x.iter_mut().zip(answer).for_each(|(x, e)| *x = keep * *x + take * e);
+        if let (Some(noise), true) = (noise, self.wants_noise(step)) {
+            x.iter_mut().zip(noise).for_each(|(x, n)| *x += fresh * n);
+        }
+    }
+
+    /// Every step is a sum: of the latent, the U-Net's answer and fresh noise, with these weights.
+    fn weights(&self, s: &Step) -> [f64; 3] {
+        // The clean latent and the noise as sums of latent and answer.
+        let (clean, noise) = match (self.sampler, self.prediction) {
+            // x = x0 + sigma e; with v: x0 = x / (s^2 + 1) - v s / sqrt(s^2 + 1)
+            (Sampler::Euler, Prediction::Epsilon) => ([1.0, -s.sigma], [0.0, 1.0]),
+            (Sampler::Euler, Prediction::Velocity) => {
+                let d = s.sigma * s.sigma + 1.0;
+                let clean = [1.0 / d, -s.sigma / d.sqrt()];
+                (clean, [(1.0 - clean[0]) / s.sigma, -clean[1] / s.sigma])
+            }
+            (_, Prediction::Epsilon) => ([1.0 / s.a, -s.b / s.a], [0.0, 1.0]),
+            (_, Prediction::Velocity) => ([s.a, -s.b], [s.b, s.a]),
+        };
+        match self.sampler {
+            Sampler::Ddim => {
+                [s.next_a * clean[0] + s.next_b * noise[0], s.next_a * clean[1] + s.next_b * noise[1], 0.0]
+            }
+            Sampler::Euler => {
+                let d = s.next_sigma - s.sigma;
+                [1.0 + d * noise[0], d * noise[1], 0.0]
+            }
+            Sampler::Lcm => {
+                let t = f64::from(s.timestep) * LCM_SCALING;
+                let data = LCM_SIGMA_DATA * LCM_SIGMA_DATA;
+                let (skip, out) = (data / (t * t + data), t / (t * t + data).sqrt());
+                let denoised = [skip + out * clean[0], out * clean[1]];
+                if s.last {
+                    [denoised[0], denoised[1], 0.0]
+                } else {
+                    [s.next_a * denoised[0], s.next_a * denoised[1], s.next_b]
+                }
+            }
+        }
+    }
+}
+
+impl Step {
+    fn new(timestep: f64, square: f64, next_square: f64, last: bool) -> Self {
+        let (a, b) = (square.sqrt(), (1.0 - square).sqrt());
+        let (next_a, next_b) = (next_square.sqrt(), (1.0 - next_square).sqrt());
+        let sigma = ((1.0 - square) / square).sqrt();
+        Self { timestep: timestep as f32, a, b, next_a, next_b, sigma, next_sigma: 0.0, last }
+    }
+}
+
+/// A step goes back 1000 / n timesteps.
+fn ddim(config: &ScheduleConfig, squares: &[f64], final_square: f64, n: usize) -> Vec<Step> {
+    let times = config.timesteps(Sampler::Ddim, n);
+    let back = (TRAINED / n) as i64;
+    let step = |(i, t): (usize, &f64)| {
+        let at = (t.round() as i64).clamp(0, TRAINED as i64 - 1);
+        let next = usize::try_from(at - back).map_or(final_square, |next| squares[next]);
+        Step::new(*t, squares[at as usize], next, i + 1 == n)
+    };
+    times.iter().enumerate().map(step).collect()
+}
+
+/// Sigma is taken between whole timesteps where the spacing asks for it; the last step ends at 0.
+fn euler(config: &ScheduleConfig, squares: &[f64], n: usize) -> Vec<Step> {
+    let times = config.timesteps(Sampler::Euler, n);
+    let sigma_at = |t: f64| {
+        let sigma = |i: usize| ((1.0 - squares[i]) / squares[i]).sqrt();
+        let low = (t.max(0.0).floor() as usize).min(TRAINED - 1);
+        let high = (low + 1).min(TRAINED - 1);
+        let part = (t - low as f64).clamp(0.0, 1.0);
+        sigma(low) * (1.0 - part) + sigma(high) * part
+    };
+    let step = |(i, t): (usize, &f64)| {
+        let sigma = sigma_at(*t);
+        let last = i + 1 == n;
+        let next_sigma = times.get(i + 1).map_or(0.0, |t| sigma_at(*t));
+        let square = 1.0 / (sigma * sigma + 1.0);
+        Step { sigma, next_sigma, ..Step::new(*t, square, 1.0 / (next_sigma * next_sigma + 1.0), last) }
+    };
+    times.iter().enumerate().map(step).collect()
+}
+
+/// Of the timesteps 999, 979, … 19 every (50 / n)th, from the first on.
+fn lcm(squares: &[f64], n: usize) -> Vec<Step> {
+    let skip = TRAINED / LCM_ORIGINAL;
+    let times: Vec<usize> = (0..n).map(|j| skip * (LCM_ORIGINAL - j * LCM_ORIGINAL / n) - 1).collect();
+    let step = |(i, t): (usize, &usize)| {
+        let next = times.get(i + 1).unwrap_or(t);
+        Step::new(*t as f64, squares[*t], squares[*next], i + 1 == n)
+    };
+    times.iter().enumerate().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests;

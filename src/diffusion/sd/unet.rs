@@ -1,0 +1,241 @@
+//! The U-Net: noise, timestep and text to the noise (or velocity) that is in it.
+//!
+//! After diffusers' UNet2DConditionModel, with what a live program needs besides: every row of a batch has a timestep of
+//! its own (a stream of pictures in one pass), the angles of the timesteps are float32 whatever the weights are, and what
+//! depends on the text alone (keys and values of the cross-attention, SDXL's added embedding) is computed once a prompt.
+
+mod blocks;
+mod time;
+mod transformer;
+
+use candle_core::{Result, Tensor};
+
+use super::layers::{At, Conv3, GroupNorm, Linear, silu};
+use blocks::{Level, Middle, Side};
+
+pub use blocks::Resnet;
+pub use time::{guidance_features, sinusoids};
+
+/// SDXL's embedding of pooled text and picture size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Sinusoids for each of the six numbers.
+    pub time_width: usize,
+    /// Pooled text and six times the above.
+    pub inputs: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnetConfig {
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Of each level, finest first.
+    pub channels: Vec<usize>,
+    /// Resnets a level on the way down; one more on the way up.
+    pub layers: usize,
+    /// Transformer blocks after each resnet of a level; 0 is a level without attention.
+    pub depth: Vec<usize>,
+    pub mid_depth: usize,
+    /// Width of the text.
+    pub cross: usize,
+    /// Attention heads of each level.
+    pub heads: Vec<usize>,
+    pub groups: usize,
+    pub added: Option<Added>,
+    /// Width of the embedded guidance of models distilled with guidance (LCM).
+    pub guidance_width: Option<usize>,
+}
+
+impl UnetConfig {
+    /// Whether a U-Net can be built so; the error is the end of a sentence that begins with the file's name.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let levels = self.channels.len();
+        let fits =
+            |(c, h): (&usize, &usize)| *c > 0 && *h > 0 && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1));
+        let whole = levels > 0
+            && self.depth.len() == levels
+            && self.heads.len() == levels
+            && self.groups > 0
+            && self.cross > 0
+            && (1..=16).contains(&self.layers)
+            && self.channels.iter().zip(&self.heads).all(fits);
+        if whole && self.inputs == 4 && self.outputs == 4 {
+            return Ok(());
+        }
+        Err(format!(
+            "has a U-Net that cannot be built ({} to {} channels, levels of {:?} with {:?} heads, {} groups, text {} wide)",
+            self.inputs, self.outputs, self.channels, self.heads, self.groups, self.cross
+        ))
+    }
+
+    /// Takes what shapes do not tell from the configuration of a model that has the same shapes.
+    pub fn adopt(&mut self, known: &Self) {
+        let same = (&self.channels, &self.depth, self.layers, self.cross, self.mid_depth)
+            == (&known.channels, &known.depth, known.layers, known.cross, known.mid_depth);
+        if same {
+            self.heads.clone_from(&known.heads);
+            self.groups = known.groups;
+        }
+    }
+
+    /// The latent's sides must be multiples of this: it is halved between levels.
+    pub fn multiple(&self) -> usize {
+        1 << (self.channels.len() - 1)
+    }
+
+    fn time_width(&self) -> usize {
+        4 * self.channels.first().copied().unwrap_or(0)
+    }
+}
+
+/// What the U-Net is told besides the timestep, made ready; a row for each text of a batch, or one for all.
+#[derive(Clone)]
+pub struct Prepared {
+    /// Keys and values of each cross-attention, (rows, heads, words, width).
+    pub(super) words: Vec<(Tensor, Tensor)>,
+    /// SDXL's added embedding, (rows, 4 x channels).
+    added: Option<Tensor>,
+}
+
+pub struct Unet {
+    config: UnetConfig,
+    conv_in: Conv3,
+    time: [Linear; 2],
+    guidance: Option<Linear>,
+    added: Option<[Linear; 2]>,
+    down: Vec<Level>,
+    middle: Middle,
+    up: Vec<Level>,
+    norm_out: GroupNorm,
+    conv_out: Conv3,
+}
+
+impl Unet {
+    pub fn new(at: &At, config: UnetConfig) -> Result<Self> {
+        let (channels, width) = (&config.channels, config.time_width());
+        let base = channels[0];
+        let mut slots = 0;
+        let time = at.at("time_embedding");
+        let added = config.added.as_ref().map(|a| {
+            let at = at.at("add_embedding");
+            [Linear::new(&at.at("linear_1"), a.inputs, width), Linear::new(&at.at("linear_2"), width, width)]
+        });
+        let mut down = Vec::new();
+        for level in 0..channels.len() {
+            down.push(Level::new(&at.at(format!("down_blocks.{level}")), &config, level, Side::Down, &mut slots)?);
+        }
+        let middle = Middle::new(&at.at("mid_block"), &config, &mut slots)?;
+        let mut up = Vec::new();
+        for i in 0..channels.len() {
+            up.push(Level::new(
+                &at.at(format!("up_blocks.{i}")),
+                &config,
+                channels.len() - 1 - i,
+                Side::Up,
+                &mut slots,
+            )?);
+        }
+        Ok(Self {
+            conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
+            time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
+            guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
+            added,
+            down,
+            middle,
+            up,
+            norm_out: GroupNorm::new(&at.at("conv_norm_out"), base, config.groups, 1e-5),
+            conv_out: Conv3::new(&at.at("conv_out"), base, config.outputs)?,
+            config,
+        })
+    }
+
+    pub fn config(&self) -> &UnetConfig {
+        &self.config
+    }
+
+    /// Makes a text ready: `text` (rows, words, cross); for SDXL also the pooled text (rows, width) and the six numbers of
+    /// the picture's size.
+    pub fn prepare(&self, text: &Tensor, pooled: Option<(&Tensor, [f32; 6])>) -> Result<Prepared> {
+        let mut words = Vec::new();
+        let down = self.down.iter().flat_map(Level::transformers);
+        let up = self.up.iter().flat_map(Level::transformers);
+        for transformer in down.chain([self.middle.transformer()]).chain(up) {
+            transformer.prepare(text, &mut words)?;
+        }
+        let added = match (&self.added, &self.config.added, pooled) {
+            (Some([first, second]), Some(config), Some((pooled, numbers))) => {
+                let rows = pooled.dim(0)?;
+                let angles =
+                    sinusoids(&numbers, config.time_width, pooled.device())?.reshape((1, 6 * config.time_width))?;
+                let both =
+                    Tensor::cat(&[pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
+                Some(second.forward(&silu(&first.forward(&both)?)?)?)
+            }
+            _ => None,
+        };
+        Ok(Prepared { words, added })
+    }
+
+    /// `x` (rows, 4, h, w), a timestep for each row. `guidance` is that of models distilled with it.
+    pub fn forward(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
+        let rows = x.dim(0)?;
+        let mut time = sinusoids(timesteps, self.config.channels[0], x.device())?;
+        if let (Some(project), Some(width)) = (&self.guidance, self.config.guidance_width) {
+            let features = guidance_features(guidance.unwrap_or(1.0), width, x.device())?;
+            time = time.broadcast_add(&project.forward(&features)?)?;
+        }
+        let [first, second] = &self.time;
+        let mut time = second.forward(&silu(&first.forward(&time)?)?)?;
+        if let Some(added) = &with.added {
+            time = time.broadcast_add(added)?;
+        }
+        if time.dim(0)? != rows {
+            time = time.broadcast_as((rows, time.dim(1)?))?.contiguous()?;
+        }
+        let time = silu(&time)?;
+
+        let mut x = self.conv_in.forward(x)?;
+        let mut kept = vec![x.clone()];
+        for level in &self.down {
+            x = level.down(x, &time, with, &mut kept)?;
+        }
+        x = self.middle.forward(x, &time, with)?;
+        for level in &self.up {
+            x = level.up(x, &time, with, &mut kept)?;
+        }
+        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+    }
+
+    /// Multiplications and additions of a pass over one row, two operations each.
+    pub fn flops(&self, height: usize, width: usize) -> u64 {
+        let c = &self.config;
+        let (mut macs, mut area) = (0_u64, (height * width) as u64);
+        let levels = c.channels.len();
+        let conv = |a: usize, b: usize, area: u64| 9 * (a * b) as u64 * area;
+        macs += conv(c.inputs, c.channels[0], area) + conv(c.channels[0], c.outputs, area);
+        for level in 0..levels {
+            let to = c.channels[level];
+            let from = c.channels[level.saturating_sub(1)];
+            let below = c.channels[(level + 1).min(levels - 1)];
+            let resnet = |from: usize| {
+                conv(from, to, area) + conv(to, to, area) + if from == to { 0 } else { (from * to) as u64 * area }
+            };
+            for layer in 0..c.layers {
+                macs += resnet(if layer == 0 { from } else { to });
+            }
+            for layer in 0..=c.layers {
+                let skip = if layer == c.layers { from } else { to };
+                macs += resnet(skip + if layer == 0 { below } else { to });
+            }
+            let attentions = (2 * c.layers + 1) as u64;
+            macs += attentions * transformer::macs(to, c.depth[level], area);
+            if level + 1 < levels {
+                macs += conv(to, to, area / 4) + conv(below, below, area);
+            } else {
+                macs += 4 * conv(to, to, area) + transformer::macs(to, c.mid_depth, area);
+            }
+            area /= 4;
+        }
+        2 * macs
+    }
+}

@@ -1,0 +1,114 @@
+//! TAESD: a tiny autoencoder (Ollin Boer Bohan) that takes a fifteenth of the KL decoder's time.
+//!
+//! Its latents are those of the U-Net, unscaled; pictures are 0..1 inside and -1..1 outside, as diffusers has it.
+
+use candle_core::{Result, Tensor};
+
+use crate::diffusion::sd::{
+    files::Tensors,
+    layers::{At, Conv3, Down},
+};
+
+/// Three convolutions and the input added, ReLU after each.
+struct Block([Conv3; 3]);
+
+impl Block {
+    fn new(at: &At, c: usize) -> Result<Self> {
+        let conv = |i: usize| Conv3::new(&at.at(format!("conv.{i}")), c, c);
+        Ok(Self([conv(0)?, conv(2)?, conv(4)?]))
+    }
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.0[1].forward(&self.0[0].forward(x)?.relu()?)?.relu()?;
+        (self.0[2].forward(&y)? + x)?.relu()
+    }
+}
+
+enum Layer {
+    Conv(Conv3),
+    Relu,
+    Block(Block),
+    Double,
+    Halve(Down),
+}
+
+fn run(layers: &[Layer], x: &Tensor) -> Result<Tensor> {
+    let mut x = x.clone();
+    for layer in layers {
+        x = match layer {
+            Layer::Conv(conv) => conv.forward(&x)?,
+            Layer::Relu => x.relu()?,
+            Layer::Block(block) => block.forward(&x)?,
+            Layer::Double => {
+                let (_, _, h, w) = x.dims4()?;
+                x.upsample_nearest2d(2 * h, 2 * w)?
+            }
+            Layer::Halve(down) => down.forward(&x)?,
+        };
+    }
+    Ok(x)
+}
+
+pub struct Tiny {
+    decoder: Vec<Layer>,
+    /// Files of the decoder alone are common.
+    encoder: Option<Vec<Layer>>,
+    width: usize,
+}
+
+impl Tiny {
+    pub fn new(at: &At, tensors: &Tensors) -> Result<Self> {
+        let width = tensors.size("decoder.layers.0.weight", 0);
+        let decoder = at.at("decoder.layers");
+        let conv = |i: usize| decoder.at(i);
+        let mut layers = vec![Layer::Conv(Conv3::new(&conv(0), 4, width)?), Layer::Relu];
+        for first in [2, 7, 12] {
+            for i in 0..3 {
+                layers.push(Layer::Block(Block::new(&conv(first + i), width)?));
+            }
+            layers.push(Layer::Double);
+            layers.push(Layer::Conv(Conv3::without_bias(&conv(first + 4), width, width)?));
+        }
+        layers.push(Layer::Block(Block::new(&conv(17), width)?));
+        layers.push(Layer::Conv(Conv3::new(&conv(18), width, 3)?));
+        let encoder = if tensors.has("encoder.layers.0.weight") {
+            Some(Self::encoder(&at.at("encoder.layers"), width)?)
+        } else {
+            None
+        };
+        Ok(Self { decoder: layers, encoder, width })
+    }
+
+    fn encoder(at: &At, width: usize) -> Result<Vec<Layer>> {
+        let mut layers =
+            vec![Layer::Conv(Conv3::new(&at.at(0), 3, width)?), Layer::Block(Block::new(&at.at(1), width)?)];
+        for first in [2, 6, 10] {
+            layers.push(Layer::Halve(Down::new(&at.at(first), width, width, false, true)?));
+            for i in 1..4 {
+                layers.push(Layer::Block(Block::new(&at.at(first + i), width)?));
+            }
+        }
+        layers.push(Layer::Conv(Conv3::new(&at.at(14), width, 4)?));
+        Ok(layers)
+    }
+
+    /// `(b, 4, h, w)` to `(b, 3, 8 h, 8 w)`, about -1..1.
+    pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
+        let squashed = ((latent / 3.0)?.tanh()? * 3.0)?;
+        (run(&self.decoder, &squashed)? * 2.0)? - 1.0
+    }
+
+    /// `(b, 3, 8 h, 8 w)`, -1..1, to `(b, 4, h, w)`; none if the file had no encoder.
+    pub fn encode(&self, picture: &Tensor) -> Result<Option<Tensor>> {
+        let Some(encoder) = &self.encoder else { return Ok(None) };
+        Ok(Some(run(encoder, &((picture + 1.0)? * 0.5)?)?))
+    }
+
+    pub fn flops(&self, height: usize, width: usize) -> u64 {
+        let (area, c) = ((height * width) as u64, self.width as u64);
+        let convs: u64 = (0..4).map(|level| (if level == 3 { 3 } else { 9 } * area) << (2 * level)).sum::<u64>()
+            + (area << 2)
+            + (area << 4)
+            + (area << 6);
+        2 * 9 * (c * c * convs + 4 * c * area + 3 * c * (area << 6))
+    }
+}
