@@ -14,38 +14,50 @@ import torch
 
 from network import FACTOR, GENRES
 
-PIXELS_AT_ONCE = 4 * 256 * 256          # planes that fit into the second-level cache
+PIXELS_AT_ONCE = 4 * 256 * 256          # planes that stay in the cache
+PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
 _ROWS: dict = {}
 torch.set_flush_denormal(True)          # exp(-large) everywhere: denormal numbers are ten times slower
 
 
 def rows(at: torch.Tensor, n: int, sigma) -> torch.Tensor:
     """(..., k) places in cells -> (..., k, n): a blur of n cells evaluated there, as network.blur_matrix does at cells."""
-    j = torch.arange(n, dtype=torch.float32)
+    j = torch.arange(n, dtype=torch.float32, device=at.device)
     m = 0
     for image in (j, -1 - j, 2 * n - 1 - j, j + 2 * n, j - 2 * n):
         m = m + torch.exp(-0.5 * ((at[..., None] - image) / sigma) ** 2)
     return m / m.norm(dim=-1, keepdim=True)
 
 
-def pixel_rows(n: int, sigma: float) -> torch.Tensor:
-    if (n, sigma) not in _ROWS:
-        at = (torch.arange(n * FACTOR) + 0.5) / FACTOR - 0.5
-        _ROWS[n, sigma] = rows(at, n, sigma)
-    return _ROWS[n, sigma]
+def centres(n: int, device) -> torch.Tensor:
+    """Pixel centres in cells."""
+    return (torch.arange(n * FACTOR, device=device) + 0.5) / FACTOR - 0.5
+
+
+def pixel_rows(n: int, sigma: float, device=torch.device("cpu")) -> torch.Tensor:
+    if (n, sigma, device) not in _ROWS:
+        _ROWS[n, sigma, device] = rows(centres(n, device), n, sigma)
+    return _ROWS[n, sigma, device]
 
 
 def mix(a, b, t):
-    return a + (b - a) * t
+    return torch.lerp(a, b, t) if torch.is_tensor(a) and torch.is_tensor(b) else a + (b - a) * t
+
+
+def ramp(a, b, x):
+    """From 0 at a to 1 at b in a straight line."""
+    return ((x - a) * (1 / (b - a))).clamp_(0, 1)
 
 
 def step(a, b, x):
-    """Smoothstep from 0 at a to 1 at b."""
-    t = ((x - a) / (b - a)).clamp(0, 1)
+    """From 0 at a to 1 at b, smoothly."""
+    t = ramp(a, b, x)
     return t * t * (3 - 2 * t)
 
 
-def _slope_x(f):
+def slope_x(f):
+    if f.shape[-1] < 3:
+        return torch.zeros_like(f)
     fx = torch.empty_like(f)
     torch.sub(f[..., 2:], f[..., :-2], out=fx[..., 1:-1])
     fx[..., 1:-1] *= 0.5
@@ -53,157 +65,156 @@ def _slope_x(f):
     return fx
 
 
-def slope(f):
-    """Central differences a pixel, (fx, fy)."""
-    fx, fy = torch.zeros_like(f), torch.empty_like(f)
-    if f.shape[-1] > 2:
-        fx = _slope_x(f)
+def slope_y(f):
+    fy = torch.empty_like(f)
     torch.sub(f[..., 2:, :], f[..., :-2, :], out=fy[..., 1:-1, :])
     fy[..., 1:-1, :] *= 0.5
     fy[..., 0, :], fy[..., -1, :] = fy[..., 1, :], fy[..., -2, :]
-    return fx, fy
+    return fy
 
 
 def steep(f):
-    fx, fy = slope(f)
-    return (fx.square_().add_(fy.square_())).add_(1e-12).sqrt_()
+    """How much f changes a pixel."""
+    return slope_x(f).square_().add_(slope_y(f).square_()).add_(1e-12).sqrt_()
 
 
 def inside(f, soft_px=1.5, g=None):
-    """1 where f > 0, with an edge `soft_px` pixels wide whatever the steepness of f."""
+    """1 where f > 0, with an edge `soft_px` pixels wide whatever the steepness g of f."""
     g = steep(f) if g is None else g
-    return (f / (g * soft_px) + 0.5).clamp_(0, 1)
+    return (f / (g * soft_px)).add_(0.5).clamp_(0, 1)
 
 
 class Canvas:
     """One chunk of pictures being drawn: its fields, whole-picture means, coordinates and colours."""
 
     def __init__(self, z, mood, scene):
-        self.z = z
+        self.z, self.mood, self.scene, self.device = z, mood, scene, z.device
         self.b, _, self.h, self.w = z.shape
         self.H, self.W = self.h * FACTOR, self.w * FACTOR
-        v = lambda t: t[:, None, None]
-        self.vivid, self.bright = v(mood[:, 0]), v(mood[:, 1])
-        self.mood, self.scene = mood, scene
-        self.horizon = v(scene[:, 3])
+        self.cell = 2 / self.h                                           # of y
+        self.vivid, self.bright = mood[:, 0, None, None], mood[:, 1, None, None]
+        self.horizon = scene[:, 3, None, None]
         d = scene[:, 2]
         self.scale = torch.where(d > 0, 1 - 0.25 * d, 1 - 0.35 * d)      # feature size: 1.35 sparse .. 0.75 dense
+        self.size = self.scale[:, None, None]
         self.dense = bool((d != 0).any())
-        self.cy = (torch.arange(self.H) + 0.5) / FACTOR - 0.5            # pixel centres in cells
-        self.cx = (torch.arange(self.W) + 0.5) / FACTOR - 0.5
-        y = ((torch.arange(self.H) + 0.5) / self.H * 2 - 1)
-        x = ((torch.arange(self.W) + 0.5) / self.W * 2 - 1) * (self.W / self.H)
-        self.y, self.x = y[None, :, None], x[None, None, :]
-        self._fields, self._bands = {}, {}
+        self.cy, self.cx = centres(self.h, self.device), centres(self.w, self.device)
+        self.y = ((self.cy + 0.5) * self.cell - 1)[None, :, None]
+        self.x = ((self.cx + 0.5) * self.cell - self.w / self.h)[None, None, :]
+        self._fields: dict = {}
+        self._rows: dict = {}
         self._means = self._whole()
 
     def _whole(self):
         """(b, 4, 3): mean, moment across and moment down of every channel, each a unit normal number a picture."""
-        gx = torch.linspace(-1, 1, self.w)
-        gy = torch.linspace(-1, 1, self.h)
-        n = self.h * self.w
-        m = self.z.sum((2, 3)) / math.sqrt(n)
+        gx = torch.linspace(-1, 1, self.w, device=self.device)
+        gy = torch.linspace(-1, 1, self.h, device=self.device)
+        m = self.z.sum((2, 3)) / math.sqrt(self.h * self.w)
         mx = (self.z.sum(2) @ gx) / math.sqrt(self.h) / gx.norm()
         my = (self.z.sum(3) @ gy) / math.sqrt(self.w) / gy.norm()
         return torch.stack([m, mx, my], -1)
 
     def whole(self, channel, kind=0):
+        """(b, 1, 1) unit normal: 0 the mean of a channel, 1 its moment across, 2 its moment down."""
         return self._means[:, channel, kind][:, None, None]
+
+    def _reader(self, at, n, sigma, scaled):
+        if not (scaled and self.dense):
+            return pixel_rows(n, sigma, self.device)
+        if (n, sigma) not in self._rows:
+            self._rows[n, sigma] = rows(at[None], n, self.size * sigma)
+        return self._rows[n, sigma]
 
     def field(self, channel, sigma, sigma_y=None, scaled=False):
         """(b, H, W): the blur of a channel at pixels, unit variance; scaled: its size follows the density."""
         key = (channel, sigma, sigma_y, scaled)
         if key not in self._fields:
-            if scaled and self.dense:
-                s = (self.scale * sigma)[:, None, None]
-                sy = s if sigma_y is None else s * (sigma_y / sigma)
-                ry, rx = self._rows(self.cy, self.h, sy), self._rows(self.cx, self.w, s)
-            else:
-                ry, rx = pixel_rows(self.h, sigma_y or sigma), pixel_rows(self.w, sigma)
+            ry = self._reader(self.cy, self.h, sigma_y or sigma, scaled)
+            rx = self._reader(self.cx, self.w, sigma, scaled)
             self._fields[key] = ry @ self.z[:, channel] @ rx.transpose(-1, -2)
         return self._fields[key]
 
-    def _rows(self, at, n, sigma):
-        return rows(at[None], n, sigma)
-
     def band(self, channel, sigma, scaled=True):
         """Band-passed noise, the difference of two blurs: about 6.5 sigma from crest to crest."""
-        return (self.field(channel, sigma, scaled=scaled) - 0.5 * self.field(channel, 2 * sigma, scaled=scaled)) / 0.6708
+        return torch.sub(self.field(channel, sigma, scaled=scaled), self.field(channel, 2 * sigma, scaled=scaled),
+                         alpha=0.5).div_(0.6708)
 
-    def colour(self, *stops):
-        """Colour stops as (1, 3, 1, 1) tensors."""
-        return [torch.tensor(s, dtype=torch.float32).view(1, 3, 1, 1) for s in stops]
+    def sparks(self, channel, above, radius):
+        """Points of light at the cells whose z exceeds `above`, of `radius` cells."""
+        dot = lambda at, n: torch.exp(-0.5 * ((at[:, None] - torch.arange(n, device=self.device)) / radius) ** 2)
+        return dot(self.cy, self.h) @ (self.z[:, channel] - above).clamp_min(0) @ dot(self.cx, self.w).T
 
-    def finish(self, rgb, contrast=1.0):
+    def sum(self, *terms):
+        """Sum of (plane, colour): planes (b, H, W) or what expands to it, colours (3,) or (b, 3) -> (b, 3, H, W)."""
+        shape = (self.b, self.H, self.W)
+        planes = torch.stack([p.expand(shape) for p, _ in terms], 1).flatten(2)
+        colours = torch.stack([self.hue(k).expand(self.b, 3) for _, k in terms], 2)
+        return (colours @ planes).view(self.b, 3, self.H, self.W)
+
+    def hue(self, k):
+        return k if torch.is_tensor(k) else torch.tensor(k, dtype=torch.float32, device=self.device)
+
+    def vary(self, a, b, t):
+        """A colour of the picture: from a to b by t (b, 1, 1) -> (b, 3)."""
+        return torch.lerp(self.hue(a), self.hue(b), t[:, :, 0])
+
+    def finish(self, rgb):
         """Hue, warmth, saturation, exposure and a soft shoulder; (b, 3, H, W) to -1..1."""
         hue, warm = self.scene[:, 0] * (math.pi * 2 / 3), self.scene[:, 1]
         vivid, bright = self.mood[:, 0], self.mood[:, 1]
         c, s = hue.cos(), hue.sin()
-        third, root = 1 / 3, math.sqrt(1 / 3)
-        eye = torch.eye(3)
-        cross = torch.tensor([[0., -1, 1], [1, 0, -1], [-1, 1, 0]]) * root
-        m = c[:, None, None] * eye + (1 - c)[:, None, None] * third + s[:, None, None] * cross
-        luma = torch.tensor([0.3, 0.59, 0.11]).expand(3, 3)
+        eye = torch.eye(3, device=self.device)
+        cross = torch.tensor([[0., -1, 1], [1, 0, -1], [-1, 1, 0]], device=self.device) * math.sqrt(1 / 3)
+        m = c[:, None, None] * eye + (1 - c)[:, None, None] / 3 + s[:, None, None] * cross
+        luma = self.hue((0.3, 0.59, 0.11)).expand(3, 3)
         sat = torch.where(vivid > 0, 1 + 0.35 * vivid, 1 + 0.5 * vivid)[:, None, None]
-        m = (luma + sat * (eye - luma)) @ m
         gain = torch.stack([1 + 0.22 * warm, 1 + 0.02 * warm, 1 - 0.26 * warm], -1)
-        m = gain[:, :, None] * m
+        m = gain[:, :, None] * ((luma + sat * (eye - luma)) @ m)
         x = (m @ rgb.flatten(2)).view_as(rgb).clamp_(1e-4, 4)
         v4 = lambda t: t[:, None, None, None]
-        k = contrast * (1 + 0.18 * vivid)
-        gamma = torch.where(bright > 0, 1 - 0.45 * bright, 1 - 0.35 * bright) * k
+        gamma = torch.where(bright > 0, 1 - 0.45 * bright, 1 - 0.35 * bright) * (1 + 0.18 * vivid)
         gain = torch.where(bright > 0, 1 + 0.25 * bright, 1 + 0.5 * bright)
         x = x.pow_(v4(gamma)).mul_(v4(gain * 1.25))
-        x = 1.07 * (1 - torch.exp(-1.15 * x * (1 + 0.35 * x)))
-        return x.mul_(2).sub_(1).clamp_(-1, 1)
-
-    # Jittered seeds on a lattice of `spacing` cells, centred on the picture.
-    def seeds(self, spacing, jitter, sigma=2.0, extra=()):
-        """A lattice of seeds. jitter: at most, in spacings; extra: channels whose blur of `sigma` is read at the seeds.
-
-        Returns a Seeds with .near(dy, dx) and .parity(py, px), which give for every pixel the vector from the seed.
-        """
-        return Seeds(self, spacing, jitter, sigma, extra)
+        x = (x * -0.4025).sub_(1.15).mul_(x).exp_()                       # 1 - exp(-1.15 x (1 + 0.35 x)), times 1.07
+        return x.mul_(-2.14).add_(1.14).clamp_(-1, 1)
 
 
 class Seeds:
-    def __init__(self, c, spacing, jitter, sigma, extra):
-        self.c = c
-        scale = c.scale if c.dense else torch.ones(c.b)
-        self.p = p = spacing * scale                                          # (b,)
-        self.oy, self.ox = (c.h - 1) / 2, (c.w - 1) / 2
-        self.ny = math.ceil(c.h / 2 / float(p.min())) + 2
-        self.nx = math.ceil(c.w / 2 / float(p.min())) + 2
-        iy, ix = torch.arange(-self.ny, self.ny + 1), torch.arange(-self.nx, self.nx + 1)
-        gy, gx = self.oy + iy * p[:, None], self.ox + ix * p[:, None]         # (b, k) lattice in cells
-        ry, rx = rows(gy, c.h, sigma), rows(gx, c.w, sigma).transpose(1, 2)
-        read = lambda ch: ry @ c.z[:, ch] @ rx                                # (b, ky, kx)
-        self.sy = gy[:, :, None] + jitter * p[:, None, None] * torch.tanh(0.9 * read(0))
-        self.sx = gx[:, None, :] + jitter * p[:, None, None] * torch.tanh(0.9 * read(1))
-        self.extra = [read(ch) for ch in extra]
-        self.uy = (c.cy - self.oy) / p[:, None]                               # pixels in lattice units
-        self.ux = (c.cx - self.ox) / p[:, None]
+    """Jittered seeds on a lattice of `spacing` cells, centred on the picture.
 
-    def pick(self, iy, ix):
-        """For lattice indices of every pixel row and column: (dy, dx, extras...) in cells, each (b, H, W)."""
-        py = torch.nn.functional.one_hot((iy + self.ny).clamp(0, 2 * self.ny), 2 * self.ny + 1).float()
-        px = torch.nn.functional.one_hot((ix + self.nx).clamp(0, 2 * self.nx), 2 * self.nx + 1).float().transpose(1, 2)
-        take = lambda s: py @ s @ px
-        dy = self.c.cy[None, :, None] - take(self.sy)
-        dx = self.c.cx[None, None, :] - take(self.sx)
-        return [dy, dx] + [take(e) for e in self.extra]
+    jitter: at most, in spacings; extra: channels whose blur of `sigma` is read at the seeds. `near` and `parity` give for
+    every pixel the vector from a seed (dy, dx, in cells) and the seed's extras, each (b, H, W).
+    """
+
+    def __init__(self, c, spacing, jitter, sigma=2.0, extra=()):
+        self.c = c
+        self.p = p = spacing * c.scale                                        # (b,)
+        self.size = p[:, None, None]
+        oy, ox = (c.h - 1) / 2, (c.w - 1) / 2
+        shortest = spacing * (0.75 if c.dense else 1)
+        self.ny, self.nx = (math.ceil(n / 2 / shortest) + 2 for n in (c.h, c.w))
+        iy, ix = (torch.arange(-n, n + 1, device=c.device) for n in (self.ny, self.nx))
+        gy, gx = oy + iy * p[:, None], ox + ix * p[:, None]                   # (b, k) lattice in cells
+        ry, rx = rows(gy, c.h, sigma)[:, None], rows(gx, c.w, sigma).transpose(1, 2)[:, None]
+        read = ry @ c.z[:, (0, 1) + tuple(extra)] @ rx                        # (b, 2 + extras, ky, kx)
+        read[:, 0] = gy[:, :, None] + jitter * self.size * torch.tanh(0.9 * read[:, 0])
+        read[:, 1] = gx[:, None, :] + jitter * self.size * torch.tanh(0.9 * read[:, 1])
+        self.read = read
+        self.uy, self.ux = (c.cy - oy) / p[:, None], (c.cx - ox) / p[:, None]   # pixels in lattice units
+
+    def _pick(self, iy, ix):
+        hot = lambda i, n: torch.nn.functional.one_hot((i + n).clamp(0, 2 * n), 2 * n + 1).float()[:, None]
+        out = (hot(iy, self.ny) @ self.read @ hot(ix, self.nx).transpose(2, 3)).unbind(1)
+        return [self.c.cy[None, :, None] - out[0], self.c.cx[None, None, :] - out[1], *out[2:]]
 
     def near(self, dy, dx):
-        return self.pick(self.uy.round().long() + dy, self.ux.round().long() + dx)
+        """The seed of the nearest lattice point, moved by dy, dx."""
+        return self._pick(self.uy.round().long() + dy, self.ux.round().long() + dx)
 
     def parity(self, py, px):
-        """The nearest seed among those whose lattice indices have this parity: no seed is cut within one spacing."""
-        iy = ((self.uy - py) / 2).round().long() * 2 + py
-        ix = ((self.ux - px) / 2).round().long() * 2 + px
-        return self.pick(iy, ix)
-
-
-PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
+        """The nearest seed among those whose lattice indices have this parity: none is cut within one spacing of its
+        lattice point, and painted one parity after the other they cover each other without seams."""
+        return self._pick(((self.uy - py) / 2).round().long() * 2 + py, ((self.ux - px) / 2).round().long() * 2 + px)
 
 
 def u(t):
@@ -212,300 +223,362 @@ def u(t):
 
 
 def ink(c):
-    wy = 2.6 * c.field(0, 4.0) + 1.0 * c.field(1, 2.0)
-    wx = 2.6 * c.field(1, 4.0) + 1.0 * c.field(2, 2.0)
-    s = c.seeds(17.0, 0.38, sigma=4.0, extra=(2, 3))
-    near, tone, total = 0, 0, 0
+    """Suminagashi: rings of ink around drops, drawn out by the water; one edge sharp, the other a wash."""
+    wy = 3.0 * c.field(0, 4.0) + 0.7 * c.field(1, 2.0)
+    wx = 3.0 * c.field(1, 4.0) + 0.7 * c.field(2, 2.0)
+    s = Seeds(c, 17.0, 0.38, sigma=4.0, extra=(2,))
+    total = 0
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            vy, vx, e, t = s.near(dy, dx)
-            d = ((vy + wy) ** 2 + (vx + wx) ** 2).sqrt() * (1 + 0.25 * torch.tanh(e))
-            k = torch.exp(-0.55 * d)
-            near, tone, total = near + k, tone + k * t, total + k
-    dist = -near.log() / 0.55 + 1.2 * c.field(3, 4.0)
-    tone = tone / total
-    phase = dist / (3.0 * c.scale[:, None, None])
-    g = steep(phase)
+            vy, vx, e = s.near(dy, dx)
+            d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.25).add_(1))
+            total = total + d.mul_(-0.55).exp_()
+    phase = (total.log_().div_(-0.55) + 1.0 * c.field(3, 4.0)) / (2.9 * c.size)
+    g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
-    width = 0.56 + 0.16 * torch.tanh(c.field(2, 8.0))
-    line = inside(fr, g=g) * inside(width - fr, g=g)
-    pool = 0.45 + 0.55 * (fr / width).clamp(0, 1) ** 2
     kind = torch.remainder(n, 4.0)
-    black, indigo, pale, red, paper, paper2 = c.colour((.035, .035, .05), (.04, .10, .30), (.16, .34, .52), (.72, .10, .05),
-                                                       (.93, .87, .74), (.80, .68, .50))
-    hot = u(inside(tone - 0.25 - 0.3 * c.whole(0), 8, g=torch.full_like(tone, 0.02)))
-    col = mix(mix(indigo, black, u((kind == 1).float())), pale, u((kind == 2).float()))
-    col = mix(col, mix(red, black, 0.15), u((kind == 3).float()) * hot)
-    back = mix(paper, paper2, u(step(-1.6, 1.8, c.field(3, 8.0) + 0.6 * c.y)))
-    rgb = mix(back, mix(back * col * 1.2, col, u(pool)), u(line * (0.55 + 0.45 * pool)))
+    is_black, is_red, is_pale = ((kind - k).abs_().mul_(-1).add_(1).clamp_(min=0) for k in (1, 3, 2))
+    hot = ramp(-0.25, 0.25, c.field(2, 8.0) + 0.6 * c.whole(0) - 0.1)
+    width = 0.80 - 0.36 * is_black - 0.30 * is_red + 0.14 * torch.tanh(c.field(2, 8.0))
+    edge = inside(fr, g=g) * inside(width - fr, 2.5, g=g)
+    wash = (1 - fr / width).clamp_(0, 1)
+    solid = is_black + is_red * 0.85
+    dens = edge * (0.16 + 0.84 * mix(wash * wash * (0.5 + 0.5 * wash), (1 - 0.35 * wash), solid))
+    red = dens * is_red * hot
+    black = dens * (is_black + is_red * (1 - hot))
+    blue = dens * (1 - is_black - is_red)
+    pale = blue * is_pale
+    grain = ramp(-1.8, 1.8, c.field(3, 8.0) + 0.7 * c.y)
+    bare = (1 - dens)
+    indigo = c.vary((.02, .08, .30), (.02, .20, .34), 0.5 + 0.5 * torch.tanh(c.whole(3)))
+    rgb = c.sum((bare * (1 - grain), (.95, .89, .77)), (bare * grain, (.84, .71, .52)), (red, (.74, .09, .03)),
+                (black, (.028, .026, .04)), (blue - pale, indigo), (pale, (.20, .42, .56)))
     return c.finish(rgb)
 
 
 def aurora(c):
+    """Curtains of light over two dark ridges and a lake, under stars."""
     yh = 0.42 + 0.22 * c.horizon + 0.06 * c.whole(2)
-    up = (yh - c.y)
-    t1, t2, low, green, violet, blue = c.colour((.012, .02, .07), (.02, .06, .16), (.05, .20, .26), (.12, .95, .48),
-                                                (.62, .20, .85), (.10, .55, .85))
-    v = step(0.0, 1.2, up)
-    sky = mix(low, mix(t2, t1, u(v)), u(step(-0.1, 0.55, up)))
-    shift = u(torch.tanh(0.8 * c.whole(0)))
-    foot = mix(green, blue, 0.5 - 0.5 * shift)
-    head = mix(violet, mix(violet, blue, 0.8), 0.5 + 0.5 * shift)
-    light, glow = 0, 0
+    up = yh - c.y
+    lean = 0.5 + 0.5 * torch.tanh(0.9 * c.whole(0))
+    foot = c.vary((.10, .95, .42), (.10, .75, .85), lean)
+    head = c.vary((.70, .16, .72), (.28, .22, .95), 0.5 + 0.5 * torch.tanh(0.9 * c.whole(1)))
     ray = c.field(1, 1.0, sigma_y=4.0, scaled=True)
-    for k, (ch, base, a) in enumerate(((0, 0.52, 0.22), (2, 0.82, 0.2), (3, 1.15, 0.2))):
-        d = up - base - a * c.field(ch, 8.0, scaled=True) - 0.05 * c.field(ch, 4.0, scaled=True)
-        length = 0.34 + 0.12 * torch.tanh(c.field((ch + 1) % 4, 4.0))
-        e = torch.exp(-d.clamp_min(0) / length) * step(-0.05, 0.03, d) * step(-1.6, 1.3, c.field((ch + 2) % 4, 8.0) + 0.5 * ray)
-        e = e * (0.72 + 0.30 * torch.tanh(ray)) * (1.0 - 0.22 * k)
-        light = light + u(e) * mix(foot, head, u(step(0.05, 0.75, d / length * 0.4)))
-        glow = glow + torch.exp(-8 * d.abs()) * (0.3 - 0.07 * k)
-    rgb = sky + 1.15 * light + u(glow) * foot * 0.35
-    star = pixel_rows(c.h, 0.22), pixel_rows(c.w, 0.22).T
-    s = star[0] @ (c.z[:, 0] - 2.0).clamp_min(0) @ star[1]
-    rgb = rgb + u((s * 0.9).clamp(0, 1.3) * step(0.05, 0.5, up))
-    # the lake: what shines above, smeared
-    wave = c.field(1, 2.0, sigma_y=0.8)
-    depth = (-up).clamp_min(0)
-    shine = step(-1.5, 1.5, c.field(0, 8.0) + 0.35 * wave)
-    lake = mix(low * 0.7, t1 * 1.5, u(step(0, 0.6, depth))) + foot * u(shine * 0.45 * torch.exp(-2.2 * depth)) + head * u((1 - shine) * .18 * torch.exp(-1.5 * depth))
-    lake = lake + foot * u(0.35 * step(1.0, 1.8, wave) * torch.exp(-2.5 * depth))
-    rgb = mix(rgb, lake, u(inside(-up)))
-    cell = 2 / c.h
-    for k, (ch, base, tone) in enumerate(((3, 0.15, 0.55), (2, 0.05, 0.12))):
-        r = base + cell * (2.2 * c.field(ch, 8.0) + 1.1 * c.field(ch, 4.0) + 0.5 * c.field(ch, 2.0) + 0.22 * c.field(ch, 1.0))
-        m = inside(r - up) * inside(up)
-        ridge = mix(t1, t2, tone) * (0.5 + tone) + foot * 0.10 * u(step(0.0, 2.0, c.field(ch, 1.0))) * tone + low * u(0.5 * torch.exp(-14 * up.clamp_min(0)))
-        rgb = mix(rgb, ridge, u(m))
-        refl = inside(r * 0.8 + up) * inside(-up)
-        rgb = mix(rgb, t1 * 0.6 + 0.15 * low, u(refl * 0.6))
+    rays = torch.tanh(ray).mul_(0.34).add_(0.72)
+    low, high, glow = 0, 0, 0
+    for k, (ch, base) in enumerate(((0, 0.50), (2, 0.80), (3, 1.15))):
+        d = up - base - 0.22 * c.field(ch, 8.0, scaled=True) - 0.05 * c.field(ch, 4.0, scaled=True)
+        length = torch.tanh(c.field((ch + 1) % 4, 4.0)).mul_(0.10).add_(0.30)
+        e = (d.clamp_min(0) / length).mul_(-1).exp_()
+        gate = step(-1.5, 1.2, c.field((ch + 2) % 4, 8.0) + 0.5 * ray)
+        e = e * ramp(-0.045, 0.03, d) * gate * rays * (1.25 - 0.25 * k)
+        t = ramp(0.15, 0.95, d * 1.6)
+        high = high + e * t
+        low = low + e * (1 - t)
+        glow = glow + d.abs().mul_(-7).exp_() * (0.12 - 0.03 * k)
+    star = c.sparks(0, 2.05, 0.20) * ramp(0.15, 0.6, up)
+    star = star + 0.18 * c.sparks(0, 2.5, 0.55) * ramp(0.15, 0.6, up)
+    depth = (-up).clamp(min=0)
+    wave = c.field(1, 3.0, sigma_y=0.8)
+    lake = inside(-up)
+    shine = step(-1.6, 1.6, c.field(0, 8.0) + 0.5 * wave)
+    gleam = (0.5 * shine + 0.28 * ramp(0.7, 1.9, wave)) * torch.exp(-2.0 * depth)
+    # ridges, composed as planes: how much ridge, how much of it is haze, and its lit flanks
+    ridge = tone = lit = torch.zeros_like(low)
+    for ch, base, dark in ((3, 0.17, 0.0), (2, 0.06, 1.0)):
+        r = base + c.cell * (2.2 * c.field(ch, 8.0) + 1.3 * c.field(ch, 4.0) - 0.7 * c.field(ch, 2.0).abs()
+                             - 0.3 * c.field(ch, 1.0).abs())
+        m = inside(r - up)
+        ridge = torch.maximum(ridge, m)
+        tone = mix(tone, torch.full_like(tone, dark), m)
+        flank = ramp(-0.04, 0.09, slope_x(c.field(ch, 1.0) + 1.3 * c.field(ch, 2.0)))
+        lit = mix(lit, flank * (0.9 - 0.6 * dark), m)
+        mirror = inside(r * 0.85 + up)
+        lake_dark = mirror if dark == 0 else torch.maximum(lake_dark, mirror)
+    land = ridge * (1 - lake)
+    sky = (1 - ridge) * (1 - lake)
+    night = ramp(0.0, 1.3, up)
+    haze = (up.clamp(min=0) * -9).exp_()
+    gl = lake * gleam * (1 - 0.8 * lake_dark)
+    wet = lake * (1 - 0.5 * lake_dark)
+    foot2 = (low + glow) * sky + gl + 0.10 * lit * land
+    rgb = c.sum((sky * (1 - night), (.03, .10, .20)), (sky * night, (.010, .016, .07)), (foot2, foot),
+                ((high + 0.3 * glow) * sky + 0.35 * gl, head), (star * sky, (1., .95, .9)),
+                (land * (1 - tone) * (0.6 + lit), (.025, .07, .14)), (land * tone * (0.6 + 0.5 * lit), (.006, .016, .04)),
+                (land * haze * 0.5 + sky * (up * -3.5).exp_().clamp_(max=1) * 0.6, (.05, .17, .24)),
+                (wet * (depth * -2.5).exp_(), (.03, .11, .17)), (wet, (.006, .02, .05)))
     return c.finish(rgb * 1.1)
 
 
 def coral(c):
-    bias = 0.55 * torch.tanh(c.field(3, 8.0)) + 0.2 * torch.tanh(c.whole(1))
-    f = c.band(0, 1.0) + 0.35 * c.band(1, 2.0) + bias
-    fx, fy = slope(f)
-    g = (fx * fx + fy * fy).sqrt() + 1e-6
+    """A living labyrinth: band-passed noise, lit like a reef, with deep water in the gaps."""
+    bias = 0.6 * torch.tanh(c.field(3, 8.0)) + 0.2 * torch.tanh(c.whole(1))
+    f = c.band(0, 1.0).add_(c.band(1, 2.0), alpha=0.35).add_(bias)
+    fx, fy = slope_x(f), slope_y(f)
+    g = (fx * fx + fy * fy).add_(1e-12).sqrt_()
     wall = inside(f, 2.0, g)
-    hgt = torch.tanh(1.6 * f)
-    lift = 9.0 * (1 - hgt * hgt)
-    nx, ny = -fx * lift, -fy * lift
+    h = torch.tanh(1.5 * f)
+    lift = h.mul_(h).mul_(-9).add_(9)
     big = c.field(2, 4.0)
-    bx, by = slope(big)
-    nx, ny = nx - 14 * bx, ny - 14 * by
-    inv = 1 / (nx * nx + ny * ny + 1).sqrt()
-    lx, ly, lz = -0.5, -0.62, 0.6
-    lam = ((nx * lx + ny * ly + lz) * inv).clamp_min(0)
-    spec = ((nx * -0.28 + ny * -0.36 + 0.89) * inv).clamp_min(0) ** 24
-    coral1, coral2, rose, teal, deep, sand = c.colour((.98, .36, .24), (1.0, .62, .36), (.80, .14, .34), (.05, .50, .52),
-                                                     (.01, .09, .16), (1.0, .86, .66))
-    w = u(step(-1.3, 1.3, c.field(1, 8.0) + 0.5 * c.whole(0)))
-    body = mix(mix(rose, coral1, w), mix(coral1, coral2, w), u(step(-1.2, 1.2, c.field(2, 8.0))))
-    tip = u(step(0.3, 1.8, f))
-    body = mix(body, sand, 0.75 * tip)
-    gap = mix(deep, teal, u(step(-2.2, -0.1, f) * 0.0 + step(0.4, -2.0, f) * 0.65 + 0.2 * step(-1, 2, c.field(0, 8.0))))
-    shade = u(0.28 + 0.95 * lam)
-    light = u(0.78 + 0.32 * torch.tanh(c.whole(2, 1)) * c.x * 0.6 - 0.25 * c.y)
-    wallc = body * shade + 0.4 * u(spec)
-    gapc = gap * (0.55 + 0.6 * u(lam)) * u(step(0.15, -1.4, f) * 0.85 + 0.15)
-    return c.finish(mix(gapc, wallc, u(wall)) * light * 1.1)
+    nx, ny = -fx * lift - 14 * slope_x(big), -fy * lift - 14 * slope_y(big)
+    inv = (nx * nx).add_(ny * ny).add_(1).rsqrt_()
+    lam = (-0.5 * nx - 0.62 * ny + 0.6).mul_(inv).clamp_(min=0)
+    spec = (-0.28 * nx - 0.36 * ny + 0.89).mul_(inv).clamp_(min=0)
+    for _ in range(4):
+        spec = spec * spec
+    top = ramp(0.35, 1.9, f)
+    reef = step(-1.4, 1.4, c.field(1, 8.0) + 0.7 * c.whole(0) + 0.5 * c.y)
+    pale = ramp(-1.4, 1.4, c.field(2, 8.0))
+    sun = (0.80 - 0.24 * c.y + 0.14 * torch.tanh(c.whole(2, 1)) * c.x + 0.10 * c.field(2, 8.0)).clamp_(min=0.3)
+    body = wall * (0.26 + 0.95 * lam) * sun
+    gap = (1 - wall) * (0.5 + 0.6 * lam) * sun
+    depth = ramp(0.1, -1.5, f)
+    rgb = c.sum((body * (1 - top) * (1 - reef), (.98, .34, .20)), (body * (1 - top) * reef * pale, (.80, .10, .36)),
+                (body * (1 - top) * reef * (1 - pale), (.55, .12, .52)), (body * top * (1 - pale), (1.0, .80, .56)),
+                (body * top * pale, (1.0, .66, .62)), (wall * spec * 0.6, (1., .97, .9)),
+                (gap * depth, (.04, .52, .56)), (gap * (1 - depth), (.01, .07, .12)))
+    return c.finish(rgb * 1.15)
 
 
 def neurons(c):
-    dark, haze, warm, gold, cyan, core = c.colour((.010, .012, .045), (.05, .07, .24), (.95, .30, .22), (1.0, .74, .30), (.20, .75, .95), (1., .95, .84))
-    sh = u(step(-1.2, 1.2, c.field(3, 8.0) + 0.6 * c.whole(0)))
-    back = mix(dark, haze * (1 + 0.8 * u(c.bright.clamp_min(0))), u(step(-1.8, 2.2, c.field(2, 8.0) - 0.5 * c.y)))
-    rgb = back
-    for ch, sg, wpx, amp in ((3, 2.0, 5.0, 0.16), (2, 2.0, 3.5, 0.34)):
-        f = c.band(ch, sg)
-        d = f.abs() / (steep(f) + 0.01)
-        line = step(1.0, 0.0, d / wpx) * step(-0.6, 1.2, c.field((ch + 1) % 4, 4.0))
-        rgb = rgb + mix(cyan, mix(warm, cyan, 0.4), sh) * u(line * amp)
-    wy = 1.5 * c.field(0, 2.0) + 1.2 * c.field(1, 4.0)
-    wx = 1.5 * c.field(1, 2.0) + 1.2 * c.field(2, 4.0)
-    s = c.seeds(13.0, 0.22, sigma=4.0, extra=(2, 3))
-    glow = 0
-    for py, px in PARITIES:
-        vy, vx, a, e = s.parity(py, px)
-        r0 = (vy * vy + vx * vx).sqrt()
-        k = step(0.5, 5.0, r0)
-        vy, vx = vy + wy * k, vx + wx * k
-        r = (vy * vy + vx * vx).sqrt() + 1e-4
-        sc = s.p[:, None, None] / 13.0
-        th = torch.atan2(vy, vx) + 1.4 * a
-        n = 5.0
-        q = torch.remainder(n * th / (2 * math.pi), 1.0) - 0.5
-        d = r * q.abs() * (2 * math.pi / n)
-        reach = 9.2 * sc * (0.86 + 0.14 * torch.tanh(e))
-        fade = (1 - r0 / reach).clamp_min(0)
-        w = 0.85 * fade + 0.55 * torch.exp(-r / 1.5)
-        sd = torch.maximum(w - d, 1.35 * sc * (1 + 0.2 * torch.tanh(e)) - r)
-        m = (sd * FACTOR / 2.0 + 0.5).clamp(0, 1) * step(0, 0.08, fade)
-        body = mix(mix(warm, gold, sh), core, u((sd / 1.0).clamp(0, 1)))
-        lit = u(0.72 + 0.28 * fade)
-        nuc = u(step(0.75, 0.45, r) * 0.55)
-        halo = torch.exp(-(-sd).clamp_min(0) * 1.1) * fade
-        rgb = rgb * (1 - 0.35 * u(halo)) + mix(warm, gold, sh) * u(halo * 0.30)
-        rgb = mix(rgb, mix(body * lit, warm * 0.55, nuc), u(m))
-    return c.finish(rgb)
+    """Cells with forking dendrites that glow over a net of far axons."""
+    shift = ramp(-1.2, 1.2, c.field(3, 8.0) + 0.8 * c.whole(0))
+    wy = 0.8 * c.field(0, 2.0) + 1.5 * c.field(1, 4.0)
+    wx = 0.8 * c.field(1, 2.0) + 1.5 * c.field(2, 4.0)
+    net = 0
+    for ch, px, amp in ((3, 6.0, 0.20), (2, 4.0, 0.42)):
+        f = c.band(ch, 2.0)
+        d = f.abs() / steep(f).add_(0.012)
+        net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
+    layers = []
+    for spacing, sigma, n, thick, extra in ((10.0, 2.0, 5, 0.75, (3, 2)), (18.0, 4.0, 6, 1.25, (2, 3))):
+        s = Seeds(c, spacing, 0.33, sigma=sigma, extra=extra)
+        best = None
+        unit = s.size * thick / 12
+        for parity in PARITIES:
+            vy, vx, a, e = s.parity(*parity)
+            r0 = (vy * vy + vx * vx).sqrt_()
+            k = ramp(0.5, 5.0, r0)
+            vy, vx = vy + wy * k, vx + wx * k
+            r = (vy * vy + vx * vx).sqrt_()
+            th = torch.atan2(vy, vx + 1e-6)
+            big = torch.tanh(e).mul_(0.20).add_(0.80)
+            reach = s.size * 0.66 * big
+            fade = (1 - r0 / reach).clamp_(min=0)
+            th = th + 1.6 * a + 0.35 * torch.cos(th + 2.0 * e)
+            q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
+            fork = 0.17 * ramp(0.30, 0.85, r / reach)
+            d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
+            w = unit * big * (0.70 * fade + 0.75 * torch.exp(r / (unit * -1.7)))
+            sd = torch.maximum(w - d, unit * 1.25 * big - r) - 0.4 * ramp(0.12, 0, fade)
+            new = torch.stack([sd, r / unit, fade, a])
+            best = new if best is None else torch.where(sd > best[0], new, best)
+        layers.append(best)
+    (sd2, r2, f2, a2), (sd, r, fade, a) = layers
+    far = (sd2 * (FACTOR / 4.0)).add_(0.5).clamp_(0, 1) * (0.30 + 0.55 * f2)
+    halo2 = (sd2.clamp_max(0) * 0.9).exp_() * f2
+    m = (sd * (FACTOR / 2.0)).add_(0.5).clamp_(0, 1)
+    halo = (sd.clamp_max(0) * 0.7).exp_() * (0.15 + 0.85 * fade) * ramp(0, 0.15, fade)
+    core = (sd * 0.85).clamp_(0, 1)
+    nucleus = step(0.85, 0.45, r) * m
+    tint = ramp(-1.0, 1.0, a + 1.2 * (shift - 0.5))
+    back = ramp(-2.0, 2.2, c.field(2, 8.0) - 0.6 * c.y)
+    lift = 1 + 0.9 * c.bright.clamp(min=0)
+    under = (1 - m) * (1 - 0.5 * halo)
+    far = far * under
+    rest = under * (1 - 0.7 * far)
+    body = m * (0.55 + 0.45 * fade) * (1 - 0.75 * nucleus)
+    hot = body * core
+    warm = c.vary((1.0, .30, .12), (.98, .22, .50), 0.5 + 0.5 * torch.tanh(c.whole(1)))
+    cool = c.vary((.10, .62, .95), (.10, .80, .62), 0.5 + 0.5 * torch.tanh(c.whole(3)))
+    rgb = c.sum((rest * (1 - back) * lift, (.008, .010, .040)), (rest * back * lift, (.05, .06, .24)),
+                (far * 0.85 + net * rest * (1 - shift) + 0.16 * halo2 * rest, cool), (net * rest * shift * 0.8, (.45, .25, .75)),
+                ((body - hot) * (1 - tint) + (1 - m) * halo * 0.34, warm), ((body - hot) * tint, (1.0, .66, .18)),
+                (hot, (1., .90, .70)), (m * nucleus, (.42, .06, .10)))
+    return c.finish(rgb * 1.1)
 
 
 def mountains(c):
-    cell = 2 / c.h
-    top = -0.25 + 0.28 * c.horizon + 0.08 * c.whole(1)
-    day = u(c.bright)
-    warmth = u(torch.tanh(c.whole(0)))
-    sky1, sky2, mist, far, near, sunc, night = c.colour((.18, .34, .56), (.95, .70, .52), (.96, .86, .76), (.52, .60, .72), (.05, .11, .16), (1.0, .78, .50), (.06, .09, .20))
-    rose = c.colour((.86, .48, .50))[0]
-    sky2 = mix(sky2, mix(rose, mist, 0.3), 0.5 + 0.5 * warmth)
-    sky1 = mix(sky1, mix(rose, sky1, 0.5), 0.25 + 0.25 * warmth)
-    v = step(-1.0, 0.0, (c.y - top) / 1.0 + 0.25 + 0.08 * c.field(1, 8.0))
-    rgb = mix(sky1, sky2, u(v))
+    """Ridge behind ridge in mist, one peak, the sun or moon."""
+    top = -0.22 + 0.28 * c.horizon + 0.08 * c.whole(1)
+    warm = 0.5 + 0.5 * torch.tanh(0.9 * c.whole(0))
     sx = 0.62 * torch.tanh(c.whole(2, 1)) * (c.w / c.h)
-    sy = top - 0.28 + 0.16 * torch.tanh(c.whole(3, 2))
-    r = ((c.x - sx) ** 2 + (c.y - sy) ** 2).sqrt()
-    rgb = rgb + sunc * u(0.42 * torch.exp(-4.5 * r))
-    rgb = mix(rgb, sunc * 1.25, u(((0.13 - r) * c.H / 2 / 2 + 0.5).clamp(0, 1)))
-    cloud = step(0.2, 1.9, c.field(0, 2.0, sigma_y=None) * 0.25 + c.field(0, 8.0, sigma_y=2.0)) * step(0.35, -0.2, c.y - top)
-    rgb = mix(rgb, mist, u(0.55 * cloud))
-    peak = 0.6 * torch.tanh(c.whole(3, 1)) * (c.w / c.h)
+    sy = top - 0.30 + 0.14 * torch.tanh(c.whole(3, 2))
+    r = ((c.x - sx) ** 2 + (c.y - sy) ** 2).sqrt_()
+    disc = ((0.12 - r) * (c.H / 4)).add_(0.5).clamp_(0, 1)
+    glow = (r * -3.2).exp_()
+    high = step(0.15, -1.1, c.y - top + 0.05 * c.field(1, 8.0))
+    cloud = step(0.1, 1.9, c.field(0, 8.0, sigma_y=2.0) + 0.25 * c.field(0, 2.0)) * ramp(0.15, -0.35, c.y - top)
+    peak = 0.55 * torch.tanh(c.whole(3, 1)) * (c.w / c.h)
+    cover = tone = fog = lit = torch.zeros_like(high)
     n = 6
     for k in range(n):
         t = k / (n - 1)
-        base = top + 0.06 + 1.05 * (k / n) ** 1.15
+        base = top + 0.10 + 1.05 * (k / n) ** 1.15
         ch, ch2 = k % 4, (k + 2) % 4
-        amp = 1.15 - 0.45 * t
-        big = 3.0 * c.field(ch, 8.0, scaled=True) + 1.6 * c.field(ch2, 4.0, scaled=True)
-        rough = 0.55 * c.field(ch, 2.0, scaled=True) + 0.24 * c.field(ch2, 1.0, scaled=True)
-        ridge = cell * amp * (big + rough)
+        rough = c.field(ch2, 2.0, scaled=True).abs().mul_(-0.9).sub_(c.field(ch, 1.0, scaled=True).abs(), alpha=0.40)
+        ridge = (3.2 * c.field(ch, 8.0, scaled=True) - 1.9 * c.field(ch2, 4.0, scaled=True).abs() + rough) * (c.cell * (1.2 - 0.45 * t))
         if k == 1:
-            ridge = ridge + 0.42 * torch.exp(-((c.x - peak) / 0.34).abs() * 1.3)
+            ridge = ridge + 0.50 * torch.exp((c.x - peak).abs() * -3.6)
         f = c.y - base + ridge
         m = inside(f)
-        down = f.clamp_min(0)
-        body = mix(mix(far, mist, 0.25), near, t ** 0.9)
-        light = step(-1.2, 1.6, c.field(ch, 1.0, scaled=True) + 0.8 * c.field(ch2, 2.0, scaled=True))
-        body = body * u(0.82 + 0.32 * light) + sunc * u(0.10 * light * (1 - t) * torch.exp(-6 * down))
-        fog = 1 - torch.exp(-down * (5.0 - 3.2 * t))
-        fog = fog * (0.92 - 0.72 * t * t) * (0.8 + 0.2 * torch.tanh(c.field(ch2, 8.0)))
-        body = mix(body, mix(mist, sky2, 0.35), u(fog))
-        rgb = mix(rgb, body, u(m))
+        down = f.clamp_(min=0)
+        flank = slope_x(c.field(ch, 1.0, scaled=True) * 0.7 + c.field(ch2, 2.0, scaled=True) * 1.6 + rough)
+        light = ramp(-0.10, 0.10, flank)
+        haze = 1 - torch.exp(down * (3.4 * t - 5.4))
+        haze = haze * ((0.95 - 0.80 * t * t) * (0.85 + 0.15 * torch.tanh(c.field(ch2, 8.0))))
+        cover = torch.maximum(cover, m)
+        tone = mix(tone, torch.full_like(tone, t), m)
+        fog = mix(fog, haze, m)
+        lit = mix(lit, light, m)
+    sky = 1 - cover
+    solid = cover * (1 - fog)
+    shade = solid * (0.62 + 0.55 * lit)
+    zenith = c.vary((.16, .30, .58), (.36, .26, .50), warm)
+    low = c.vary((.98, .72, .50), (.92, .50, .48), warm)
+    mist = c.vary((.96, .84, .72), (.94, .76, .76), warm)
+    veil = 0.6 * cloud * sky
+    open_ = sky - veil
+    sun = (1.0, .80, .52)
+    rgb = c.sum((open_ * high, zenith), (open_ * (1 - high), low), (veil + cover * fog, mist),
+                (sky * (0.45 * glow) + 1.0 * disc * sky * (1 - 0.6 * cloud) + 0.22 * cover * fog * glow, sun),
+                (shade * (1 - tone), (.44, .50, .66)), (shade * tone, (.03, .09, .14)),
+                (solid * lit * (1 - tone) ** 2 * 0.5, low), (solid * lit * tone * (1 - tone) * 0.30, sun))
     return c.finish(rgb)
 
 
 def glass(c):
-    s = c.seeds(5.2, 0.36, sigma=1.0, extra=(2, 3, 0))
-    f1 = f2 = None
+    """A window of jittered panes in lead, lit from one place, its colours in rings around the light."""
+    s = Seeds(c, 5.2, 0.36, sigma=1.0, extra=(2, 3))
+    f1 = None
     for dy in (0, -1, 1):
         for dx in (0, -1, 1):
-            vy, vx, *e = s.near(dy, dx)
-            d = vy * vy + vx * vx
+            new = torch.stack(s.near(dy, dx))
+            d = (new[0] * new[0]).add_(new[1] * new[1])
             if f1 is None:
-                f1, f2, best = d, torch.full_like(d, 1e3), e + [vy, vx]
+                f1, f2, best = d, torch.full_like(d, 1e3), new
                 continue
             f2 = torch.minimum(f2, torch.maximum(f1, d))
-            closer = d < f1
-            best = [torch.where(closer, a, b) for a, b in zip(e + [vy, vx], best)]
+            best = torch.where(d < f1, new, best)
             f1 = torch.minimum(f1, d)
-    e0, e1, e2, vy, vx = best
-    gap = f2.sqrt() - f1.sqrt()
-    cell = 2 / c.h
-    syy, sxx = c.y - vy * cell, c.x - vx * cell                  # place of the seed
-    cx0 = 0.45 * torch.tanh(c.whole(2, 1)) * (c.w / c.h)
-    cy0 = -0.1 + 0.3 * c.horizon + 0.25 * torch.tanh(c.whole(3, 2))
-    r = ((sxx - cx0) ** 2 + (syy - cy0) ** 2).sqrt()
-    ruby, gold, cobalt, emerald, violet, amber = c.colour((.80, .03, .07), (1.0, .70, .14), (.03, .13, .72), (.02, .48, .30), (.36, .06, .55), (1.0, .42, .06))
-    t = r * 1.5 + 0.45 * e0 * 0.6 + 0.25 * c.whole(0)
-    a = mix(gold, amber, u(step(-0.8, 0.8, e1)))
-    b = mix(ruby, violet, u(step(-0.9, 0.9, e1 + 0.5 * c.whole(1))))
-    d = mix(cobalt, emerald, u(step(0.1, 1.2, e1 + e2 * 0.5)))
-    col = mix(mix(a, b, u(step(0.35, 0.75, t))), d, u(step(0.9, 1.35, t)))
-    col = col * u(0.75 + 0.22 * e2.clamp(-1.6, 1.8))
-    inner = torch.exp(-f1 * 0.075)
+    vy, vx, e0, e1 = best
+    sy, sx = c.y - vy * c.cell, c.x - vx * c.cell                  # place of the seed
+    lx = 0.45 * torch.tanh(c.whole(2, 1)) * (c.w / c.h)
+    ly = -0.1 + 0.3 * c.horizon + 0.25 * torch.tanh(c.whole(3, 2))
+    r = ((sx - lx) ** 2).add_((sy - ly) ** 2).sqrt_()
+    turn = torch.tanh(c.whole(0))
+    t = 0.72 * r + 0.13 * e0 + 0.06 * torch.sin(9 * r) + 0.06 * turn
+    dist = (f2.sqrt() - f1.sqrt()) * (FACTOR / 2)
+    lead = step(1.6, 3.6, dist)
+    inner = torch.exp(f1 * -0.075)
     streak = c.field(3, 1.0, sigma_y=2.0)
-    lamp = 0.55 + 0.85 * torch.exp(-1.6 * ((c.x - cx0) ** 2 + (c.y - cy0) ** 2))
-    col = col * u((0.62 + 0.5 * inner + 0.10 * streak) * lamp) + 0.10 * u(inner * lamp)
-    dist = gap / 2 * FACTOR
-    lead = step(1.6, 3.4, dist)
-    bevel = step(3.0, 9.0, dist)
-    rgb = col * u(0.70 + 0.30 * bevel) * u(lead) + u((1 - lead) * 0.022)
-    return c.finish(rgb * 1.25)
+    lamp = (((c.x - lx) ** 2 + (c.y - ly) ** 2) * -1.5).exp_().mul_(0.95).add_(0.55)
+    bevel = ramp(2.5, 9.0, dist).mul_(0.30).add_(0.70)
+    level = (0.60 + 0.5 * inner + 0.09 * streak) * lamp * bevel * lead * (0.80 + 0.24 * e1.clamp(-1.5, 1.8))
+    accent = step(0.9, 1.3, e1)
+    v = lambda a, b: c.vary(a, b, 0.5 + 0.5 * turn)
+    t = t.clamp_(0, 1).mul_(6)
+    stops = ((1.0, .86, .42), (1.0, .56, .08), (.90, .09, .06), (.62, .03, .28), v((.26, .05, .60), (.05, .10, .70)),
+             v((.03, .12, .74), (.02, .40, .58)), v((.01, .22, .50), (.02, .42, .26)))
+    plain = level * (1 - 0.85 * accent)
+    terms = [((1 - (t - k).abs_()).clamp_(min=0).mul_(plain), stop) for k, stop in enumerate(stops)]
+    rgb = c.sum(*terms, (level * accent * 0.85, v((.05, .62, .40), (1.0, .70, .20))), (inner * lamp * lead * 0.08, (1., 1., 1.)),
+                ((1 - lead) * (0.020 + 0.03 * lamp), (.8, .8, 1.)))
+    return c.finish(rgb * 1.3)
 
 
 def surf(c):
-    ang = 0.45 * torch.tanh(c.whole(3, 1))
-    along = c.y * ang.cos() + c.x * ang.sin()
-    shore = 0.30 + 0.3 * c.horizon + 0.10 * c.whole(0)
-    cell = 2 / c.h
-    off = shore - along + cell * (2.2 * c.field(0, 8.0) + 0.8 * c.field(1, 4.0))     # > 0 at sea
-    deep, mid, turq, pale, wet, sand, foamc = c.colour((.01, .09, .25), (.01, .28, .46), (.06, .62, .66), (.55, .88, .80), (.52, .40, .28), (.90, .76, .55), (.97, .99, 1.))
-    sea = mix(pale, turq, u(step(0.02, 0.22, off)))
-    sea = mix(sea, mid, u(step(0.15, 0.65, off + 0.06 * c.field(2, 8.0))))
-    sea = mix(sea, deep, u(step(0.5, 1.35, off + 0.10 * c.field(3, 8.0))))
+    """A shore from above: crests and lace of foam from deep water to the sand."""
+    angle = 0.5 * torch.tanh(c.whole(3, 1))
+    along = c.y * angle.cos() + c.x * angle.sin()
+    shore = 0.38 + 0.3 * c.horizon + 0.10 * c.whole(0)
+    off = shore - along + c.cell * (2.4 * c.field(0, 8.0) + 0.9 * c.field(1, 4.0))     # > 0 at sea
+    water = ramp(-0.012, 0.03, off)
+    t = (0.12 + 0.72 * off + 0.035 * c.field(2, 8.0) + 0.03 * c.field(3, 8.0)).clamp_(0.0, 1.0).sqrt_()
+    t = (t * 1.12 - 0.12).mul_(4)
     swell = c.field(1, 4.0, sigma_y=1.6, scaled=True)
-    sx, sy = slope(swell)
-    sea = sea * u(1 + (3.2 * sy).clamp(-0.45, 0.5))
-    beach = mix(wet, sand, u(step(-0.02, -0.26, off)))
-    beach = beach * u(1 + 0.05 * c.field(2, 1.0, sigma_y=1.0) - 0.05 * c.field(3, 4.0))
-    rgb = mix(beach, sea, u(step(-0.015, 0.03, off)))
-    web = c.band(2, 1.0)
-    web2 = c.band(3, 1.0)
-    lace = 1 - step(0.12, 0.5, torch.minimum(web.abs(), web2.abs()))
-    ph = off / (0.34 * c.scale[:, None, None]) + 0.22 * c.field(0, 4.0)
-    for k, (at, strength) in enumerate(((0.05, 1.0), (0.95, 0.95), (1.95, 0.75), (3.1, 0.5))):
+    sheen = slope_y(swell).mul_(3.4).clamp_(-0.45, 0.5).add_(1) + 0.10 * c.field(3, 1.0, sigma_y=1.0) * ramp(0.2, 1.2, off)
+    dry = ramp(-0.02, -0.24, off)
+    grain = 1 + 0.05 * c.field(2, 1.0) - 0.06 * c.field(3, 4.0)
+    web, web2 = c.band(2, 1.0), c.band(3, 1.0)
+    lace = 1 - ramp(0.10, 0.5, torch.minimum(web.abs(), web2.abs()))
+    ph = off / (0.34 * c.size) + 0.22 * c.field(0, 4.0)
+    foam, shadow = 0, 1
+    for k, (at, strength) in enumerate(((0.05, 1.0), (0.95, 0.95), (1.95, 0.8), (3.1, 0.6))):
         d = ph - at - 0.16 * c.field((k + 1) % 4, 4.0)             # > 0 seaward of this crest
-        front = inside(d, 3.0)
-        body = front * torch.exp(-d.clamp_min(0) * (5.0 + 1.0 * k))
-        tail = front * torch.exp(-d.clamp_min(0) * 1.5)
-        gate = step(-0.9, 0.7, c.field((k + 2) % 4, 8.0) + (0.9 - 0.45 * k))
-        f = (step(0.30, 0.62, body + 0.18 * web) + lace * tail * 0.85).clamp(0, 1) * strength * gate
-        shadow = (1 - front) * torch.exp(d.clamp_max(0) * 7) * gate
-        rgb = rgb * (1 - 0.30 * u(shadow) * strength)
-        rgb = mix(rgb, foamc * u(0.90 + 0.10 * torch.tanh(web2)), u(f))
-    star = pixel_rows(c.h, 0.25), pixel_rows(c.w, 0.25).T
-    g = star[0] @ (c.z[:, 0] - 1.8).clamp_min(0) @ star[1]
-    rgb = rgb + u((g * 0.5).clamp(0, 1) * step(0.4, 0.9, off)) * c.colour((1., .95, .8))[0]
+        front = ramp(-0.03, 0.03, d)
+        rise = d.clamp_min(0)
+        body = front * (rise * -(5.0 + k)).exp_()
+        gate = ramp(-0.9, 0.7, c.field((k + 2) % 4, 8.0) + (0.9 - 0.45 * k)) * strength
+        f = (ramp(0.28, 0.62, body + 0.18 * web) + lace * (front * (rise * -1.5).exp_()) * 0.85).clamp_(0, 1) * gate
+        shadow = shadow * (1 - 0.36 * gate * (1 - front) * (d.clamp_max(0) * 6).exp_())
+        foam = torch.maximum(foam, f) if k else f
+    glint = c.sparks(0, 1.9, 0.22).clamp_(0, 1.2) * ramp(0.45, 1.0, off) * ramp(0.0, 1.5, swell)
+    sea = water * sheen * shadow * (1 - foam)
+    sand = (1 - water) * grain * shadow * (1 - foam)
+    tint = 0.5 + 0.5 * torch.tanh(c.whole(1))
+    stops = ((.66, .86, .72), (.12, .70, .68), c.vary((.01, .46, .60), (.03, .50, .50), tint),
+             c.vary((.01, .22, .46), (.01, .26, .36), tint), (.01, .06, .20))
+    terms = [((1 - (t - k).abs_()).clamp_(min=0).mul_(sea), stop) for k, stop in enumerate(stops)]
+    rgb = c.sum(*terms, (sand * dry, (.92, .77, .56)), (sand * (1 - dry), (.50, .37, .25)),
+                (foam * (0.86 + 0.10 * torch.tanh(web2)) * (0.6 + 0.4 * shadow) + glint * 0.8, (.97, .99, 1.)))
     return c.finish(rgb)
 
 
+def blossoms(c, spacing, jitter, sigma, petals, size, extra):
+    """Flowers on jittered seeds, the nearer over the farther: planes (depth of edge in px, radius, petal wave, slant,
+    two random numbers, shade) of the flower on top."""
+    s = Seeds(c, spacing, jitter, sigma=sigma, extra=extra)
+    wy, wx = 0.5 * c.field(0, 2.0), 0.5 * c.field(3, 2.0)
+    best = shade = None
+    for parity in PARITIES:
+        vy, vx, a, e = s.parity(*parity)
+        vy, vx = vy + wy, vx + wx
+        r = (vy * vy + vx * vx).sqrt_()
+        q = torch.cos((torch.atan2(vy, vx + 1e-6) + 0.9 * a).mul_(petals))
+        radius = torch.tanh(e + 0.3).mul_(0.28).add_(0.80).mul_(s.size * size)
+        rho = r / radius
+        edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
+        slant = (vy * 0.28 + vx * 0.22) / radius
+        new = torch.stack([edge, rho, q, slant, a, e])
+        if best is None:
+            best, shade = new, torch.ones_like(edge)
+            continue
+        win = edge > 0
+        shade = torch.where(win, 1.0, shade * (1 - 0.55 * (edge.clamp_max(0) * 0.07).exp_()))
+        best = torch.where(win | (edge > best[0]), new, best)
+    return (*best, shade)
+
+
 def flowers(c):
-    leaf1, leaf2, dark = c.colour((.05, .22, .10), (.22, .46, .16), (.01, .05, .05))
-    pink, red, white, violet, yellow, blue = c.colour((.96, .46, .60), (.86, .10, .16), (1., .94, .88), (.46, .22, .70), (1., .76, .14), (.26, .36, .85))
+    """Blossoms over smaller blossoms over leaves, deeper is darker."""
     f = c.band(1, 1.0)
-    fx, fy = slope(f)
-    lf = step(-0.3, 0.3, f)
-    rgb = mix(dark, mix(leaf1, leaf2, u(step(-0.8, 2.0, f + 0.5 * c.field(2, 4.0)))), u(lf)) * u((0.85 - 4 * fx - 5 * fy).clamp(0.3, 1.6)) * 0.8
-    pal = u(torch.tanh(c.whole(0)))
-    for spacing, jit, n, size, dim, chs in ((7.0, 0.25, 8.0, 0.62, 0.55, (2, 3)), (13.0, 0.24, 5.0, 0.70, 1.0, (3, 2))):
-        s = c.seeds(spacing, jit, sigma=2.0 if n == 8 else 4.0, extra=chs)
-        sc = s.p[:, None, None]
-        for py, px in PARITIES:
-            vy, vx, a, e = s.parity(py, px)
-            vy = vy + 0.5 * c.field(0, 2.0)
-            vx = vx + 0.5 * c.field(3, 2.0)
-            r = (vy * vy + vx * vx).sqrt() + 1e-4
-            th = torch.atan2(vy, vx) + 0.9 * a
-            q = torch.cos(n * th)
-            R = sc * size * (0.82 + 0.22 * torch.tanh(e + 0.4))
-            rho = r / R
-            petal = (0.74 + 0.26 * (0.5 + 0.5 * q).clamp_min(1e-4).sqrt()) - rho
-            m = (petal * R * FACTOR / 1.8 + 0.5).clamp(0, 1)
-            shadow = torch.exp(-(-petal).clamp_min(0) * 9)
-            colA = mix(mix(pink, red, u(step(-0.2, 1.2, e))), mix(violet, white, u(step(-0.8, 0.8, a))), u(step(-0.5, 0.8, e - a + 0.8 * pal[:, 0])))
-            colB = mix(mix(blue, violet, u(step(-0.5, 0.5, e))), mix(white, yellow, u(step(-0.5, 1.0, a))), u(step(-0.6, 0.6, a - 0.6 * pal[:, 0])))
-            col = colB if n == 8 else colA
-            shade = 0.50 + 0.5 * step(0.05, 0.75, rho) + 0.18 * q * step(0.15, 0.5, rho) - 0.25 * (vy / R) - 0.2 * (vx / R)
-            col = mix(col * 0.55, col, u(step(0.1, 0.8, rho))) * u(shade) * dim
-            vein = step(0.2, 0.9, torch.cos(n * 3 * th)) * step(0.75, 0.3, rho) * step(0.12, 0.25, rho)
-            col = col * (1 - 0.18 * u(vein))
-            heart = ((0.24 - rho) * R * FACTOR / 1.8 + 0.5).clamp(0, 1)
-            hc = mix(yellow, c.colour((.55, .22, .03))[0], u(step(0.02, 0.22, rho))) * (0.75 + 0.25 * dim)
-            col = mix(col, hc, u(heart))
-            rgb = rgb * (1 - 0.45 * u(shadow))
-            rgb = mix(rgb, col, u(m))
-    return c.finish(rgb * 1.1)
+    sun = (0.9 - 0.22 * c.y + 0.18 * torch.tanh(c.whole(2, 1)) * c.x)
+    leaf = (0.85 - 4 * slope_x(f) - 5 * slope_y(f)).clamp_(0.3, 1.6) * ramp(-0.9, 0.5, f) * sun * 0.8
+    young = ramp(-1.0, 2.0, f + 0.6 * c.field(2, 4.0))
+    terms, cover = [], torch.ones_like(f)
+    mood = torch.tanh(c.whole(0))
+    choice = 0.5 + 0.5 * mood
+    front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
+    behind = ((.20, .30, .80), (.42, .24, .72), (.90, .86, .95), (.95, .70, .20))
+    for spacing, sigma, petals, size, dim, extra, stops in ((13.5, 4.0, 5, 0.74, 1.0, (3, 2), front),
+                                                            (7.0, 2.0, 8, 0.66, 0.62, (2, 3), behind)):
+        edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.25, sigma, petals, size, extra)
+        m = (edge / 1.8).add_(0.5).clamp_(0, 1)
+        lit = (0.42 + 0.62 * ramp(0.05, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
+        lit = lit * shade * sun * dim
+        heart = ramp(0.27, 0.22, rho)
+        petal = m * (1 - heart) * lit * cover
+        t = (0.5 + 0.26 * a + 0.16 * e + 0.30 * mood + 0.16 * (rho - 0.6)).clamp_(0, 1).mul_(len(stops) - 1)
+        terms += [((1 - (t - k).abs_()).clamp_(min=0).mul_(petal), stop) for k, stop in enumerate(stops)]
+        dome = m * heart * cover * shade * dim
+        rim = ramp(0.05, 0.25, rho)
+        terms += [(dome * (1 - rim) * (1 - 1.2 * slant), (1.0, .80, .20)), (dome * rim, (.60, .26, .03))]
+        cover = cover * (1 - m) * (1 - 0.6 * (edge.clamp_max(0) * 0.055).exp_())
+    rgb = c.sum(*terms, (leaf * (1 - young) * cover, (.04, .20, .10)), (leaf * young * cover, c.vary((.20, .46, .14), (.10, .40, .28), choice)),
+                (cover, (.005, .025, .03)))
+    return c.finish(rgb * 1.15)
 
 
 PAINTERS = dict(ink=ink, aurora=aurora, coral=coral, neurons=neurons, mountains=mountains, glass=glass, surf=surf,
@@ -525,12 +598,12 @@ def draw(genre_index: int, z, mood, scene):
 def draw_mix(genre_weights, z, mood, scene):
     """Collage: (b, 8) weights that add to 1 decide how much of the picture each genre has, the widest blur of z where."""
     b, _, h, w = z.shape
-    out = torch.zeros(b, 3, h * FACTOR, w * FACTOR)
-    field = pixel_rows(h, 8.0) @ z[:, 3].float() @ pixel_rows(w, 8.0).T
+    out = torch.zeros(b, 3, h * FACTOR, w * FACTOR, device=z.device)
+    field = pixel_rows(h, 8.0, z.device) @ z[:, 3].float() @ pixel_rows(w, 8.0, z.device).T
     share = genre_weights.float() / genre_weights.float().sum(1, keepdim=True)
     end = share.cumsum(1).clamp(0, 1)
     end[end > 1 - 1e-5] = 1
-    start = torch.cat([torch.zeros(b, 1), end[:, :-1]], 1)
+    start = torch.cat([torch.zeros(b, 1, device=z.device), end[:, :-1]], 1)
     border = lambda p: torch.special.ndtri(p.double()).float()[:, None, None]    # -inf at 0, inf at 1
     soft = 0.04
     for k in range(len(GENRES)):
