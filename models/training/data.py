@@ -11,7 +11,7 @@ import pictures
 
 GENRES = len(network.GENRES)
 SCENE = len(network.SCENE)
-REUSE = 4                     # uses of a picture; making one costs about as much as one training step on it
+REUSE = 6                     # uses of a picture; making one costs about as much as three training steps on it
 MIXED = 0.25                  # share of pictures that mix two genres
 SHAPES = {(32, 32): 8, (64, 64): 2, (36, 64): 4}    # latent shape -> batch a worker (about the same cells in each)
 
@@ -47,7 +47,8 @@ def draw(weights, z, mood, scene):
 class Pool:
     """Recent pairs of one latent shape; one pool belongs to one worker thread."""
 
-    def __init__(self, shape, capacity, seed, encoder=None, keep_pictures=False, genres=None, first=0.15):
+    def __init__(self, shape, capacity, seed, encoder=None, keep_pictures=False, genres=None, first=0.15,
+                 reuse=REUSE):
         self.shape, self.group, self.encoder, self.genres = shape, SHAPES[shape], encoder, genres
         self.r = torch.Generator().manual_seed(seed)
         h, w = shape
@@ -57,6 +58,7 @@ class Pool:
             self.data["x"] = torch.zeros(capacity, 4, h, w)
         if keep_pictures:
             self.data["picture"] = torch.zeros(capacity, 3, 8 * h, 8 * w, dtype=torch.uint8)
+        self.reuse = reuse
         self.capacity, self.filled, self.at, self.credit = capacity, 0, 0, 0.0
         self.first = max(self.group, int(first * capacity))
 
@@ -81,7 +83,7 @@ class Pool:
         """n pairs; scene "none": only pictures of which no scene was asked."""
         while self.filled < self.first:
             self.refill()
-        self.credit += n / REUSE
+        self.credit += n / self.reuse
         while self.credit >= self.group:
             self.credit -= self.group
             self.refill()

@@ -38,7 +38,7 @@ class Autoencoder:
 
     def __init__(self, box, seed, worker, args):
         self.box = box
-        self.pool = data.Pool((32, 32), 512, seed, keep_pictures=True, first=0.1, genres=args.genres)
+        self.pool = data.Pool((32, 32), 512, seed, keep_pictures=True, first=0.1, genres=args.genres, reuse=12)
         self.r = torch.Generator().manual_seed(seed + 1)
         self.log = {}
 
