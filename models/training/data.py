@@ -13,7 +13,7 @@ GENRES = len(network.GENRES)
 SCENE = len(network.SCENE)
 REUSE = 6                     # uses of a picture; making one costs about as much as three training steps on it
 MIXED = 0.25                  # share of pictures that mix two genres
-SHAPES = {(32, 32): 8, (64, 64): 2, (36, 64): 4}    # latent shape -> batch a worker (about the same cells in each)
+SHAPES = {(32, 32): 12, (64, 64): 3, (36, 64): 5}    # latent shape -> batch a worker (about the same cells in each)
 
 
 def conditions(n: int, r: torch.Generator, genres=None):
@@ -60,7 +60,7 @@ class Pool:
             self.data["picture"] = torch.zeros(capacity, 3, 8 * h, 8 * w, dtype=torch.uint8)
         self.reuse = reuse
         self.capacity, self.filled, self.at, self.credit = capacity, 0, 0, 0.0
-        self.first = max(self.group, int(first * capacity))
+        self.first = max(2 * self.group, int(first * capacity))
 
     @torch.no_grad()
     def refill(self):

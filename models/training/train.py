@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-import torch.nn.functional as F
+from safetensors.torch import load_file
 
 import data
 import network
@@ -163,7 +163,9 @@ def train(stage, args):
     torch.manual_seed(args.seed)
     box = network.Box()
     before = STAGES[: STAGES.index(stage)]
-    if before:
+    if args.weights:
+        box.load_state_dict({k: v.float() for k, v in load_file(args.weights).items()})
+    elif before:
         state = torch.load(run / f"{before[-1]}.pt", weights_only=True)
         box.load_state_dict(state["average"])
     box.to(memory_format=torch.channels_last)
@@ -245,6 +247,7 @@ def main():
     a.add_argument("stage", choices=STAGES)
     a.add_argument("--run", required=True)
     a.add_argument("--minutes", type=float, required=True, help="of the whole stage, earlier starts counted in")
+    a.add_argument("--from", dest="weights", help="start from an exported box instead of the stage before")
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--lr", type=float)
     a.add_argument("--ema", type=float, default=0.998)
