@@ -224,8 +224,8 @@ def u(t):
 
 def ink(c):
     """Suminagashi: rings of ink around drops, drawn out by the water; one edge sharp, the other a wash."""
-    wy = 3.0 * c.field(0, 4.0) + 0.7 * c.field(1, 2.0)
-    wx = 3.0 * c.field(1, 4.0) + 0.7 * c.field(2, 2.0)
+    wy = 2.5 * c.field(0, 4.0) + 0.8 * c.field(1, 2.0)
+    wx = 2.5 * c.field(1, 4.0) + 0.8 * c.field(2, 2.0)
     s = Seeds(c, 17.0, 0.38, sigma=4.0, extra=(2,))
     total = 0
     for dy in (-1, 0, 1):
@@ -233,7 +233,7 @@ def ink(c):
             vy, vx, e = s.near(dy, dx)
             d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.25).add_(1))
             total = total + d.mul_(-0.55).exp_()
-    phase = (total.log_().div_(-0.55) + 1.0 * c.field(3, 4.0)) / (2.9 * c.size)
+    phase = (total.log_().div_(-0.55) + 0.8 * c.field(3, 4.0)) / (2.45 * c.size)
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
@@ -244,7 +244,7 @@ def ink(c):
     edge = inside(fr, g=g) * inside(width - fr, 2.5, g=g)
     wash = (1 - fr / width).clamp_(0, 1)
     solid = is_black + is_red * 0.85
-    dens = edge * (0.16 + 0.84 * mix(wash * wash * (0.5 + 0.5 * wash), (1 - 0.35 * wash), solid))
+    dens = edge * (0.22 + 0.78 * mix(wash * wash * (0.5 + 0.5 * wash), (1 - 0.2 * wash), solid))
     red = dens * is_red * hot
     black = dens * (is_black + is_red * (1 - hot))
     blue = dens * (1 - is_black - is_red)
@@ -280,21 +280,21 @@ def aurora(c):
     star = c.sparks(0, 2.05, 0.20) * ramp(0.15, 0.6, up)
     star = star + 0.18 * c.sparks(0, 2.5, 0.55) * ramp(0.15, 0.6, up)
     depth = (-up).clamp(min=0)
-    wave = c.field(1, 3.0, sigma_y=0.8)
+    wave = c.field(1, 4.0, sigma_y=0.8)
     lake = inside(-up)
-    shine = step(-1.6, 1.6, c.field(0, 8.0) + 0.5 * wave)
-    gleam = (0.5 * shine + 0.28 * ramp(0.7, 1.9, wave)) * torch.exp(-2.0 * depth)
+    shine = step(-1.6, 1.6, c.field(0, 8.0) + 0.25 * wave)
+    gleam = (0.30 * shine + 0.30 * step(-0.4, 2.4, wave)) * torch.exp(-1.6 * depth)
     # ridges, composed as planes: how much ridge, how much of it is haze, and its lit flanks
     ridge = tone = lit = torch.zeros_like(low)
-    for ch, base, dark in ((3, 0.17, 0.0), (2, 0.06, 1.0)):
-        r = base + c.cell * (2.2 * c.field(ch, 8.0) + 1.3 * c.field(ch, 4.0) - 0.7 * c.field(ch, 2.0).abs()
-                             - 0.3 * c.field(ch, 1.0).abs())
+    for ch, base, dark in ((3, 0.26, 0.0), (2, 0.12, 1.0)):
+        r = base + c.cell * (2.6 * c.field(ch, 8.0) - 2.4 * c.field(ch, 4.0, sigma_y=8.0).abs()
+                             - 0.9 * c.field(ch, 2.0, sigma_y=4.0).abs() - 0.25 * c.field(ch, 1.0).abs())
         m = inside(r - up)
         ridge = torch.maximum(ridge, m)
         tone = mix(tone, torch.full_like(tone, dark), m)
-        flank = ramp(-0.04, 0.09, slope_x(c.field(ch, 1.0) + 1.3 * c.field(ch, 2.0)))
+        flank = ramp(-0.08, 0.12, slope_x(c.field(ch, 2.0, sigma_y=4.0) + 0.5 * c.field(ch, 4.0)))
         lit = mix(lit, flank * (0.9 - 0.6 * dark), m)
-        mirror = inside(r * 0.85 + up)
+        mirror = ramp(-0.06, 0.05, r * 0.8 + up + 0.012 * wave)
         lake_dark = mirror if dark == 0 else torch.maximum(lake_dark, mirror)
     land = ridge * (1 - lake)
     sky = (1 - ridge) * (1 - lake)
@@ -352,7 +352,7 @@ def neurons(c):
         d = f.abs() / steep(f).add_(0.012)
         net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
     layers = []
-    for spacing, sigma, n, thick, extra in ((10.0, 2.0, 5, 0.75, (3, 2)), (18.0, 4.0, 6, 1.25, (2, 3))):
+    for spacing, sigma, n, thick, extra in ((10.0, 2.0, 5, 0.75, (3, 2)), (18.0, 4.0, 5, 1.25, (2, 3))):
         s = Seeds(c, spacing, 0.33, sigma=sigma, extra=extra)
         best = None
         unit = s.size * thick / 12
@@ -370,7 +370,7 @@ def neurons(c):
             q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
             fork = 0.17 * ramp(0.30, 0.85, r / reach)
             d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
-            w = unit * big * (0.70 * fade + 0.75 * torch.exp(r / (unit * -1.7)))
+            w = unit * big * (0.44 * fade + 0.85 * torch.exp(r / (unit * -1.5)))
             sd = torch.maximum(w - d, unit * 1.25 * big - r) - 0.4 * ramp(0.12, 0, fade)
             new = torch.stack([sd, r / unit, fade, a])
             best = new if best is None else torch.where(sd > best[0], new, best)
@@ -417,34 +417,38 @@ def mountains(c):
         t = k / (n - 1)
         base = top + 0.10 + 1.05 * (k / n) ** 1.15
         ch, ch2 = k % 4, (k + 2) % 4
-        rough = c.field(ch2, 2.0, scaled=True).abs().mul_(-0.9).sub_(c.field(ch, 1.0, scaled=True).abs(), alpha=0.40)
-        ridge = (3.2 * c.field(ch, 8.0, scaled=True) - 1.9 * c.field(ch2, 4.0, scaled=True).abs() + rough) * (c.cell * (1.2 - 0.45 * t))
+        crag = c.field(ch2, 2.0, sigma_y=4.0, scaled=True).abs().mul_(1.0 - 0.3 * t).add_(c.field(ch, 1.0, sigma_y=2.0, scaled=True).abs(), alpha=0.30)
+        ridge = ((2.9 - 0.7 * t) * c.field(ch, 8.0, scaled=True) - 2.0 * c.field(ch2, 4.0, sigma_y=8.0, scaled=True).abs() - crag) * (c.cell * (1.25 - 0.4 * t))
         if k == 1:
-            ridge = ridge + 0.50 * torch.exp((c.x - peak).abs() * -3.6)
+            ridge = ridge + 0.52 * torch.exp((c.x - peak).abs() * -3.2)
         f = c.y - base + ridge
         m = inside(f)
         down = f.clamp_(min=0)
-        flank = slope_x(c.field(ch, 1.0, scaled=True) * 0.7 + c.field(ch2, 2.0, scaled=True) * 1.6 + rough)
-        light = ramp(-0.10, 0.10, flank)
-        haze = 1 - torch.exp(down * (3.4 * t - 5.4))
-        haze = haze * ((0.95 - 0.80 * t * t) * (0.85 + 0.15 * torch.tanh(c.field(ch2, 8.0))))
+        flank = slope_x(c.field(ch2, 2.0, sigma_y=4.0, scaled=True) - crag)
+        light = ramp(-0.09, 0.09, flank) * torch.exp(down * (2.0 * t - 5.0))
+        haze = 1 - torch.exp(down * (4.2 * t - 6.5))
+        haze = haze * ((0.97 - 0.72 * t * t) * (0.88 + 0.12 * torch.tanh(c.field(ch2, 8.0))))
         cover = torch.maximum(cover, m)
         tone = mix(tone, torch.full_like(tone, t), m)
         fog = mix(fog, haze, m)
         lit = mix(lit, light, m)
     sky = 1 - cover
     solid = cover * (1 - fog)
-    shade = solid * (0.62 + 0.55 * lit)
+    shade = solid * (0.72 + 0.40 * lit)
     zenith = c.vary((.16, .30, .58), (.36, .26, .50), warm)
     low = c.vary((.98, .72, .50), (.92, .50, .48), warm)
     mist = c.vary((.96, .84, .72), (.94, .76, .76), warm)
+    far = c.vary((.34, .44, .66), (.42, .36, .58), warm)
+    near = c.vary((.015, .07, .13), (.05, .035, .11), warm)
+    snow = c.vary((1.0, .84, .72), (1.0, .74, .72), warm)
     veil = 0.6 * cloud * sky
-    open_ = sky - veil
-    sun = (1.0, .80, .52)
-    rgb = c.sum((open_ * high, zenith), (open_ * (1 - high), low), (veil + cover * fog, mist),
-                (sky * (0.45 * glow) + 1.0 * disc * sky * (1 - 0.6 * cloud) + 0.22 * cover * fog * glow, sun),
-                (shade * (1 - tone), (.44, .50, .66)), (shade * tone, (.03, .09, .14)),
-                (solid * lit * (1 - tone) ** 2 * 0.5, low), (solid * lit * tone * (1 - tone) * 0.30, sun))
+    disc = disc * sky * (1 - 0.6 * cloud)
+    open_ = (sky - veil) * (1 - disc)
+    sun = (1.0, .82, .54)
+    rgb = c.sum((open_ * high, zenith), (open_ * (1 - high), low), (veil + cover * fog * (1 - tone), mist), (cover * fog * tone, c.vary((.50, .56, .74), (.66, .46, .62), warm)),
+                (open_ * (0.40 * glow) + 0.22 * cover * fog * glow, sun), (disc, (1.5, 1.15, .74)),
+                (shade * (1 - tone), far), (shade * tone, near),
+                (solid * lit * (1 - tone) ** 2 * 0.65, snow), (solid * lit * tone * (1 - tone) * 0.25, sun))
     return c.finish(rgb)
 
 

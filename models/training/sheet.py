@@ -30,7 +30,7 @@ def main():
     a.add_argument("--film", action="store_true", help="columns: a noise that turns by 0.1 radian a picture")
     a.add_argument("--mix", action="store_true", help="collages of the two genres named")
     a = a.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     h, w = map(int, a.size.split("x"))
     gen = torch.Generator().manual_seed(a.seed)
     rows = []
