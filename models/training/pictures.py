@@ -262,7 +262,7 @@ def aurora(c):
     yh = 0.42 + 0.22 * c.horizon + 0.06 * c.whole(2)
     up = yh - c.y
     lean = 0.5 + 0.5 * torch.tanh(0.9 * c.whole(0))
-    foot = c.vary((.10, .95, .42), (.10, .75, .85), lean)
+    foot = c.vary((.07, .95, .28), (.06, .70, .82), lean)
     head = c.vary((.70, .16, .72), (.28, .22, .95), 0.5 + 0.5 * torch.tanh(0.9 * c.whole(1)))
     ray = c.field(1, 1.0, sigma_y=4.0, scaled=True)
     rays = torch.tanh(ray).mul_(0.34).add_(0.72)
@@ -314,7 +314,7 @@ def aurora(c):
 def coral(c):
     """A living labyrinth: band-passed noise, lit like a reef, with deep water in the gaps."""
     bias = 0.6 * torch.tanh(c.field(3, 8.0)) + 0.2 * torch.tanh(c.whole(1))
-    f = c.band(0, 1.0).add_(c.band(1, 2.0), alpha=0.35).add_(bias)
+    f = c.band(0, 1.0).add_(c.band(1, 2.0), alpha=0.25).add_(bias + 0.08)
     fx, fy = slope_x(f), slope_y(f)
     g = (fx * fx + fy * fy).add_(1e-12).sqrt_()
     wall = inside(f, 2.0, g)
@@ -332,12 +332,15 @@ def coral(c):
     pale = ramp(-1.4, 1.4, c.field(2, 8.0))
     sun = (0.80 - 0.24 * c.y + 0.14 * torch.tanh(c.whole(2, 1)) * c.x + 0.10 * c.field(2, 8.0)).clamp_(min=0.3)
     body = wall * (0.26 + 0.95 * lam) * sun
-    gap = (1 - wall) * (0.5 + 0.6 * lam) * sun
-    depth = ramp(0.1, -1.5, f)
+    under = c.band(3, 1.0).add_(c.band(1, 1.0), alpha=0.4)
+    below = ramp(-0.25, 0.45, under) * (0.75 - 9 * slope_y(under) - 6 * slope_x(under)).clamp_(0.1, 1.8)
+    depth = ramp(0.25, -1.3, f)                                       # dark under the edge of the reef
+    dim = (1 - wall) * depth * sun
     rgb = c.sum((body * (1 - top) * (1 - reef), (.98, .34, .20)), (body * (1 - top) * reef * pale, (.80, .10, .36)),
                 (body * (1 - top) * reef * (1 - pale), (.55, .12, .52)), (body * top * (1 - pale), (1.0, .80, .56)),
                 (body * top * pale, (1.0, .66, .62)), (wall * spec * 0.6, (1., .97, .9)),
-                (gap * depth, (.04, .52, .56)), (gap * (1 - depth), (.01, .07, .12)))
+                (dim * below * 0.75, c.vary((.03, .46, .50), (.10, .36, .62), 0.5 + 0.5 * torch.tanh(c.whole(3)))),
+                (dim, (.01, .15, .22)), (1 - wall, (.003, .025, .05)))
     return c.finish(rgb * 1.15)
 
 
@@ -508,6 +511,7 @@ def surf(c):
     web, web2 = c.band(2, 1.0), c.band(3, 1.0)
     lace = 1 - ramp(0.10, 0.5, torch.minimum(web.abs(), web2.abs()))
     ph = off / (0.34 * c.size) + 0.22 * c.field(0, 4.0)
+    patch = ramp(-1.2, 1.2, c.field(2, 4.0)).mul_(0.75).add_(0.25)
     foam, shadow = 0, 1
     for k, (at, strength) in enumerate(((0.05, 1.0), (0.95, 0.95), (1.95, 0.8), (3.1, 0.6))):
         d = ph - at - 0.16 * c.field((k + 1) % 4, 4.0)             # > 0 seaward of this crest
@@ -515,7 +519,7 @@ def surf(c):
         rise = d.clamp_min(0)
         body = front * (rise * -(5.0 + k)).exp_()
         gate = ramp(-0.9, 0.7, c.field((k + 2) % 4, 8.0) + (0.9 - 0.45 * k)) * strength
-        f = (ramp(0.28, 0.62, body + 0.18 * web) + lace * (front * (rise * -1.5).exp_()) * 0.85).clamp_(0, 1) * gate
+        f = (ramp(0.28, 0.62, body * (0.95 + 0.45 * web)) + lace * front * patch * (rise * -1.9).exp_()).clamp_(0, 1) * gate
         shadow = shadow * (1 - 0.36 * gate * (1 - front) * (d.clamp_max(0) * 6).exp_())
         foam = torch.maximum(foam, f) if k else f
     glint = c.sparks(0, 1.9, 0.22).clamp_(0, 1.2) * ramp(0.45, 1.0, off) * ramp(0.0, 1.5, swell)
@@ -541,7 +545,7 @@ def blossoms(c, spacing, jitter, sigma, petals, size, extra):
         vy, vx = vy + wy, vx + wx
         r = (vy * vy + vx * vx).sqrt_()
         q = torch.cos((torch.atan2(vy, vx + 1e-6) + 0.9 * a).mul_(petals))
-        radius = torch.tanh(e + 0.3).mul_(0.28).add_(0.80).mul_(s.size * size)
+        radius = torch.tanh(e + 0.3).mul_(0.30).add_(0.78).mul_(s.size * size)
         rho = r / radius
         edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
         slant = (vy * 0.28 + vx * 0.22) / radius
@@ -566,15 +570,15 @@ def flowers(c):
     choice = 0.5 + 0.5 * mood
     front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
     behind = ((.20, .30, .80), (.42, .24, .72), (.90, .86, .95), (.95, .70, .20))
-    for spacing, sigma, petals, size, dim, extra, stops in ((13.5, 4.0, 5, 0.74, 1.0, (3, 2), front),
-                                                            (7.0, 2.0, 8, 0.66, 0.62, (2, 3), behind)):
-        edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.25, sigma, petals, size, extra)
+    for spacing, sigma, petals, size, dim, extra, stops in ((16.0, 4.0, 5, 0.62, 1.0, (3, 2), front),
+                                                            (8.5, 2.0, 8, 0.60, 0.62, (2, 3), behind)):
+        edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.24, sigma, petals, size, extra)
         m = (edge / 1.8).add_(0.5).clamp_(0, 1)
-        lit = (0.42 + 0.62 * ramp(0.05, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
+        lit = (0.34 + 0.72 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
         lit = lit * shade * sun * dim
         heart = ramp(0.27, 0.22, rho)
         petal = m * (1 - heart) * lit * cover
-        t = (0.5 + 0.26 * a + 0.16 * e + 0.30 * mood + 0.16 * (rho - 0.6)).clamp_(0, 1).mul_(len(stops) - 1)
+        t = (0.5 + 0.26 * a + 0.16 * e + 0.30 * mood + 0.30 * (rho - 0.65)).clamp_(0, 1).mul_(len(stops) - 1)
         terms += [((1 - (t - k).abs_()).clamp_(min=0).mul_(petal), stop) for k, stop in enumerate(stops)]
         dome = m * heart * cover * shade * dim
         rim = ramp(0.05, 0.25, rho)
