@@ -168,7 +168,8 @@ class Canvas:
         m = c[:, None, None] * eye + (1 - c)[:, None, None] / 3 + s[:, None, None] * cross
         luma = self.hue((0.3, 0.59, 0.11)).expand(3, 3)
         sat = torch.where(vivid > 0, 1 + 0.35 * vivid, 1 + 0.5 * vivid)[:, None, None]
-        gain = torch.stack([1 + 0.22 * warm, 1 + 0.02 * warm, 1 - 0.26 * warm], -1)
+        night = (-bright).clamp(min=0)
+        gain = torch.stack([1 + 0.22 * warm - 0.30 * night, 1 + 0.02 * warm - 0.10 * night, 1 - 0.26 * warm + 0.25 * night], -1)
         m = gain[:, :, None] * ((luma + sat * (eye - luma)) @ m)
         x = (m @ rgb.flatten(2)).view_as(rgb).clamp_(1e-4, 4)
         v4 = lambda t: t[:, None, None, None]
@@ -271,7 +272,7 @@ def aurora(c):
         d = up - base - 0.22 * c.field(ch, 8.0, scaled=True) - 0.05 * c.field(ch, 4.0, scaled=True)
         length = torch.tanh(c.field((ch + 1) % 4, 4.0)).mul_(0.10).add_(0.30)
         e = (d.clamp_min(0) / length).mul_(-1).exp_()
-        gate = step(-1.5, 1.2, c.field((ch + 2) % 4, 8.0) + 0.5 * ray)
+        gate = step(-1.9, 0.9, c.field((ch + 2) % 4, 8.0) + 0.5 * ray)
         e = e * ramp(-0.045, 0.03, d) * gate * rays * (1.25 - 0.25 * k)
         t = ramp(0.15, 0.95, d * 1.6)
         high = high + e * t
@@ -286,8 +287,8 @@ def aurora(c):
     gleam = (0.30 * shine + 0.30 * step(-0.4, 2.4, wave)) * torch.exp(-1.6 * depth)
     # ridges, composed as planes: how much ridge, how much of it is haze, and its lit flanks
     ridge = tone = lit = torch.zeros_like(low)
-    for ch, base, dark in ((3, 0.26, 0.0), (2, 0.12, 1.0)):
-        r = base + c.cell * (2.6 * c.field(ch, 8.0) - 2.4 * c.field(ch, 4.0, sigma_y=8.0).abs()
+    for ch, base, dark in ((3, 0.23, 0.0), (2, 0.10, 1.0)):
+        r = base + c.cell * (2.6 * c.field(ch, 8.0) - 1.7 * c.field(ch, 4.0, sigma_y=8.0).abs()
                              - 0.9 * c.field(ch, 2.0, sigma_y=4.0).abs() - 0.25 * c.field(ch, 1.0).abs())
         m = inside(r - up)
         ridge = torch.maximum(ridge, m)
@@ -328,17 +329,18 @@ def coral(c):
     for _ in range(4):
         spec = spec * spec
     top = ramp(0.35, 1.9, f)
+    groove = 1 - 0.42 * (((f - 1.15) * 3.2).square_().mul_(-1)).exp_()
     reef = step(-1.4, 1.4, c.field(1, 8.0) + 0.7 * c.whole(0) + 0.5 * c.y)
     pale = ramp(-1.4, 1.4, c.field(2, 8.0))
     sun = (0.80 - 0.24 * c.y + 0.14 * torch.tanh(c.whole(2, 1)) * c.x + 0.10 * c.field(2, 8.0)).clamp_(min=0.3)
-    body = wall * (0.26 + 0.95 * lam) * sun
+    body = wall * (0.34 + 0.85 * lam) * sun * groove
     under = c.band(3, 1.0).add_(c.band(1, 1.0), alpha=0.4)
     below = ramp(-0.25, 0.45, under) * (0.75 - 9 * slope_y(under) - 6 * slope_x(under)).clamp_(0.1, 1.8)
     depth = ramp(0.25, -1.3, f)                                       # dark under the edge of the reef
     dim = (1 - wall) * depth * sun
     rgb = c.sum((body * (1 - top) * (1 - reef), (.98, .34, .20)), (body * (1 - top) * reef * pale, (.80, .10, .36)),
-                (body * (1 - top) * reef * (1 - pale), (.55, .12, .52)), (body * top * (1 - pale), (1.0, .80, .56)),
-                (body * top * pale, (1.0, .66, .62)), (wall * spec * 0.6, (1., .97, .9)),
+                (body * (1 - top) * reef * (1 - pale), (.55, .12, .52)), (body * top * (1 - pale), (1.0, .66, .38)),
+                (body * top * pale, (1.0, .56, .50)), (wall * spec * 0.24, (1., .97, .9)),
                 (dim * below * 0.75, c.vary((.03, .46, .50), (.10, .36, .62), 0.5 + 0.5 * torch.tanh(c.whole(3)))),
                 (dim, (.01, .15, .22)), (1 - wall, (.003, .025, .05)))
     return c.finish(rgb * 1.15)
@@ -568,18 +570,21 @@ def flowers(c):
     terms, cover = [], torch.ones_like(f)
     mood = torch.tanh(c.whole(0))
     choice = 0.5 + 0.5 * mood
+    deep = c.vary((.62, .03, .16), (.40, .04, .46), 0.5 + 0.5 * torch.tanh(c.whole(1)))
     front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
-    behind = ((.20, .30, .80), (.42, .24, .72), (.90, .86, .95), (.95, .70, .20))
+    behind = ((.16, .34, .86), (.40, .28, .86), (.78, .80, 1.0), (.84, .42, .74))
     for spacing, sigma, petals, size, dim, extra, stops in ((16.0, 4.0, 5, 0.62, 1.0, (3, 2), front),
-                                                            (8.5, 2.0, 8, 0.60, 0.62, (2, 3), behind)):
+                                                            (8.5, 2.0, 8, 0.60, 0.68, (2, 3), behind)):
         edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.24, sigma, petals, size, extra)
         m = (edge / 1.8).add_(0.5).clamp_(0, 1)
-        lit = (0.34 + 0.72 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
+        lit = (0.50 + 0.56 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
         lit = lit * shade * sun * dim
         heart = ramp(0.27, 0.22, rho)
         petal = m * (1 - heart) * lit * cover
+        throat = ramp(0.8, 0.22, rho).mul_(0.75)
         t = (0.5 + 0.26 * a + 0.16 * e + 0.30 * mood + 0.30 * (rho - 0.65)).clamp_(0, 1).mul_(len(stops) - 1)
-        terms += [((1 - (t - k).abs_()).clamp_(min=0).mul_(petal), stop) for k, stop in enumerate(stops)]
+        terms += [((1 - (t - k).abs_()).clamp_(min=0).mul_(petal * (1 - throat)), stop) for k, stop in enumerate(stops)]
+        terms.append((petal * throat, deep))
         dome = m * heart * cover * shade * dim
         rim = ramp(0.05, 0.25, rho)
         terms += [(dome * (1 - rim) * (1 - 1.2 * slant), (1.0, .80, .20)), (dome * rim, (.60, .26, .03))]
