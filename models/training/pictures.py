@@ -93,6 +93,7 @@ class Canvas:
         self.H, self.W = self.h * FACTOR, self.w * FACTOR
         self.cell = 2 / self.h                                           # of y
         self.vivid, self.bright = mood[:, 0, None, None], mood[:, 1, None, None]
+        self.swing = 1 + 0.15 * self.vivid                               # amplitude of structure
         self.horizon = scene[:, 3, None, None]
         d = scene[:, 2]
         self.scale = torch.where(d > 0, 1 - 0.25 * d, 1 - 0.35 * d)      # feature size: 1.35 sparse .. 0.75 dense
@@ -225,16 +226,16 @@ def u(t):
 
 def ink(c):
     """Suminagashi: rings of ink around drops, drawn out by the water; one edge sharp, the other a wash."""
-    wy = 2.5 * c.field(0, 4.0) + 0.8 * c.field(1, 2.0)
-    wx = 2.5 * c.field(1, 4.0) + 0.8 * c.field(2, 2.0)
-    s = Seeds(c, 17.0, 0.38, sigma=4.0, extra=(2,))
+    wy = 2.5 * c.field(0, 4.0) + 0.5 * c.field(1, 2.0)
+    wx = 2.5 * c.field(1, 4.0) + 0.5 * c.field(2, 2.0)
+    s = Seeds(c, 17.0, 0.32, sigma=4.0, extra=(2,))
     total = 0
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             vy, vx, e = s.near(dy, dx)
-            d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.25).add_(1))
+            d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.14).add_(1))
             total = total + d.mul_(-0.55).exp_()
-    phase = (total.log_().div_(-0.55) + 0.8 * c.field(3, 4.0)) / (2.45 * c.size)
+    phase = (total.log_().div_(-0.55) + 0.8 * c.field(3, 4.0)) / (2.6 * c.size)
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
@@ -269,7 +270,7 @@ def aurora(c):
     rays = torch.tanh(ray).mul_(0.34).add_(0.72)
     low, high, glow = 0, 0, 0
     for k, (ch, base) in enumerate(((0, 0.50), (2, 0.80), (3, 1.15))):
-        d = up - base - 0.22 * c.field(ch, 8.0, scaled=True) - 0.05 * c.field(ch, 4.0, scaled=True)
+        d = up - base - 0.22 * c.swing * c.field(ch, 8.0, scaled=True) - 0.05 * c.field(ch, 4.0, scaled=True)
         length = torch.tanh(c.field((ch + 1) % 4, 4.0)).mul_(0.10).add_(0.30)
         e = (d.clamp_min(0) / length).mul_(-1).exp_()
         gate = step(-1.9, 0.9, c.field((ch + 2) % 4, 8.0) + 0.5 * ray)
@@ -343,14 +344,14 @@ def coral(c):
                 (body * top * pale, (1.0, .56, .50)), (wall * spec * 0.24, (1., .97, .9)),
                 (dim * below * 0.75, c.vary((.03, .46, .50), (.10, .36, .62), 0.5 + 0.5 * torch.tanh(c.whole(3)))),
                 (dim, (.01, .15, .22)), (1 - wall, (.003, .025, .05)))
-    return c.finish(rgb * 1.15)
+    return c.finish(rgb * 1.3)
 
 
 def neurons(c):
     """Cells with forking dendrites that glow over a net of far axons."""
     shift = ramp(-1.2, 1.2, c.field(3, 8.0) + 0.8 * c.whole(0))
-    wy = 0.8 * c.field(0, 2.0) + 1.5 * c.field(1, 4.0)
-    wx = 0.8 * c.field(1, 2.0) + 1.5 * c.field(2, 4.0)
+    wy = 0.7 * c.field(0, 2.0) + 1.3 * c.field(1, 4.0)
+    wx = 0.7 * c.field(1, 2.0) + 1.3 * c.field(2, 4.0)
     net = 0
     for ch, px, amp in ((3, 6.0, 0.20), (2, 4.0, 0.42)):
         f = c.band(ch, 2.0)
@@ -358,7 +359,7 @@ def neurons(c):
         net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
     layers = []
     for spacing, sigma, n, thick, extra in ((10.0, 2.0, 5, 0.75, (3, 2)), (18.0, 4.0, 5, 1.25, (2, 3))):
-        s = Seeds(c, spacing, 0.33, sigma=sigma, extra=extra)
+        s = Seeds(c, spacing, 0.30, sigma=sigma, extra=extra)
         best = None
         unit = s.size * thick / 12
         for parity in PARITIES:
@@ -371,7 +372,7 @@ def neurons(c):
             big = torch.tanh(e).mul_(0.20).add_(0.80)
             reach = s.size * 0.66 * big
             fade = (1 - r0 / reach).clamp_(min=0)
-            th = th + 1.6 * a + 0.35 * torch.cos(th + 2.0 * e)
+            th = th + 0.8 * a + 0.35 * torch.cos(th + 1.0 * e)
             q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
             fork = 0.17 * ramp(0.30, 0.85, r / reach)
             d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
@@ -423,7 +424,7 @@ def mountains(c):
         base = top + 0.10 + 1.05 * (k / n) ** 1.15
         ch, ch2 = k % 4, (k + 2) % 4
         crag = c.field(ch2, 2.0, sigma_y=4.0, scaled=True).abs().mul_(1.0 - 0.3 * t).add_(c.field(ch, 1.0, sigma_y=2.0, scaled=True).abs(), alpha=0.30)
-        ridge = ((2.9 - 0.7 * t) * c.field(ch, 8.0, scaled=True) - 2.0 * c.field(ch2, 4.0, sigma_y=8.0, scaled=True).abs() - crag) * (c.cell * (1.25 - 0.4 * t))
+        ridge = ((2.9 - 0.7 * t) * c.field(ch, 8.0, scaled=True) - 2.0 * c.field(ch2, 4.0, sigma_y=8.0, scaled=True).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
         if k == 1:
             ridge = ridge + 0.52 * torch.exp((c.x - peak).abs() * -3.2)
         f = c.y - base + ridge
@@ -502,7 +503,7 @@ def surf(c):
     angle = 0.5 * torch.tanh(c.whole(3, 1))
     along = c.y * angle.cos() + c.x * angle.sin()
     shore = 0.38 + 0.3 * c.horizon + 0.10 * c.whole(0)
-    off = shore - along + c.cell * (2.4 * c.field(0, 8.0) + 0.9 * c.field(1, 4.0))     # > 0 at sea
+    off = shore - along + c.cell * c.swing * (2.4 * c.field(0, 8.0) + 0.9 * c.field(1, 4.0))     # > 0 at sea
     water = ramp(-0.012, 0.03, off)
     t = (0.12 + 0.72 * off + 0.035 * c.field(2, 8.0) + 0.03 * c.field(3, 8.0)).clamp_(0.0, 1.0).sqrt_()
     t = (t * 1.12 - 0.12).mul_(4)
