@@ -140,6 +140,11 @@ class Canvas:
         return torch.sub(self.field(channel, sigma, scaled=scaled), self.field(channel, 2 * sigma, scaled=scaled),
                          alpha=0.5).div_(0.6708)
 
+    def profile(self, channel, sigma, sigma_y, y):
+        """(b, 1, W): the field along the height y (b, 1, 1); a ridge line made of it has no overhang."""
+        ry = rows((y[:, :, 0] + 1) / self.cell - 0.5, self.h, sigma_y)
+        return ry @ self.z[:, channel] @ self._reader(self.cx, self.w, sigma, True).transpose(-1, -2)
+
     def sparks(self, channel, above, radius):
         """Points of light at the cells whose z exceeds `above`, of `radius` cells."""
         dot = lambda at, n: torch.exp(-0.5 * ((at[:, None] - torch.arange(n, device=self.device)) / radius) ** 2)
@@ -228,28 +233,28 @@ def ink(c):
     """Suminagashi: rings of ink around drops, drawn out by the water; one edge sharp, the other a wash."""
     wy = 2.5 * c.field(0, 4.0) + 0.5 * c.field(1, 2.0)
     wx = 2.5 * c.field(1, 4.0) + 0.5 * c.field(2, 2.0)
-    s = Seeds(c, 17.0, 0.32, sigma=4.0, extra=(2,))
+    s = Seeds(c, 23.0, 0.30, sigma=4.0, extra=(2,))
     total = 0
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             vy, vx, e = s.near(dy, dx)
             d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.14).add_(1))
-            total = total + d.mul_(-0.55).exp_()
-    phase = (total.log_().div_(-0.55) + 0.8 * c.field(3, 4.0)) / (2.6 * c.size)
+            total = total + d.mul_(-0.4).exp_()
+    phase = (total.log_().div_(-0.4) + 0.8 * c.field(3, 4.0) + 3.0 * c.field(1, 8.0) + 3.0 * c.whole(3)) / (2.6 * c.size)
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
     kind = torch.remainder(n, 4.0)
     is_black, is_red, is_pale = ((kind - k).abs_().mul_(-1).add_(1).clamp_(min=0) for k in (1, 3, 2))
-    hot = ramp(-0.25, 0.25, c.field(2, 8.0) + 0.6 * c.whole(0) - 0.1)
+    hot = ramp(-0.25, 0.25, c.field(2, 8.0) + 0.5 * c.whole(0) - 0.35)
     width = 0.80 - 0.36 * is_black - 0.30 * is_red + 0.14 * torch.tanh(c.field(2, 8.0))
     edge = inside(fr, g=g) * inside(width - fr, 2.5, g=g)
     wash = (1 - fr / width).clamp_(0, 1)
     solid = is_black + is_red * 0.85
     dens = edge * (0.22 + 0.78 * mix(wash * wash * (0.5 + 0.5 * wash), (1 - 0.2 * wash), solid))
     red = dens * is_red * hot
-    black = dens * (is_black + is_red * (1 - hot))
-    blue = dens * (1 - is_black - is_red)
+    black = dens * is_black
+    blue = dens * (1 - is_black - is_red * hot)
     pale = blue * is_pale
     grain = ramp(-1.8, 1.8, c.field(3, 8.0) + 0.7 * c.y)
     bare = (1 - dens)
@@ -289,7 +294,7 @@ def aurora(c):
     # ridges, composed as planes: how much ridge, how much of it is haze, and its lit flanks
     ridge = tone = lit = torch.zeros_like(low)
     for ch, base, dark in ((3, 0.23, 0.0), (2, 0.10, 1.0)):
-        r = base + c.cell * (2.6 * c.field(ch, 8.0) - 1.7 * c.field(ch, 4.0, sigma_y=8.0).abs()
+        r = base + c.cell * (2.6 * c.profile(ch, 8.0, 8.0, yh) - 1.9 * c.profile(ch, 4.0, 8.0, yh).abs()
                              - 0.9 * c.field(ch, 2.0, sigma_y=4.0).abs() - 0.25 * c.field(ch, 1.0).abs())
         m = inside(r - up)
         ridge = torch.maximum(ridge, m)
@@ -424,7 +429,7 @@ def mountains(c):
         base = top + 0.10 + 1.05 * (k / n) ** 1.15
         ch, ch2 = k % 4, (k + 2) % 4
         crag = c.field(ch2, 2.0, sigma_y=4.0, scaled=True).abs().mul_(1.0 - 0.3 * t).add_(c.field(ch, 1.0, sigma_y=2.0, scaled=True).abs(), alpha=0.30)
-        ridge = ((2.9 - 0.7 * t) * c.field(ch, 8.0, scaled=True) - 2.0 * c.field(ch2, 4.0, sigma_y=8.0, scaled=True).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
+        ridge = (3.2 * c.profile(ch, 8.0, 8.0, base) - 2.4 * c.profile(ch2, 4.0, 8.0, base).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
         if k == 1:
             ridge = ridge + 0.52 * torch.exp((c.x - peak).abs() * -3.2)
         f = c.y - base + ridge
@@ -614,6 +619,8 @@ def draw_mix(genre_weights, z, mood, scene):
     b, _, h, w = z.shape
     out = torch.zeros(b, 3, h * FACTOR, w * FACTOR, device=z.device)
     field = pixel_rows(h, 8.0, z.device) @ z[:, 3].float() @ pixel_rows(w, 8.0, z.device).T
+    mean = field.mean((1, 2), keepdim=True)
+    field = (field - mean) / ((field - mean).square().mean((1, 2), keepdim=True) + 0.03).sqrt()   # shares hold in every picture
     share = genre_weights.float() / genre_weights.float().sum(1, keepdim=True)
     end = share.cumsum(1).clamp(0, 1)
     end[end > 1 - 1e-5] = 1
