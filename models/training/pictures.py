@@ -446,17 +446,19 @@ def mountains(c):
     sky = 1 - cover
     solid = cover * (1 - fog)
     shade = solid * (0.72 + 0.40 * lit)
-    zenith = c.vary((.16, .30, .58), (.36, .26, .50), warm)
-    low = c.vary((.98, .72, .50), (.92, .50, .48), warm)
-    mist = c.vary((.96, .84, .72), (.94, .76, .76), warm)
-    far = c.vary((.34, .44, .66), (.42, .36, .58), warm)
-    near = c.vary((.015, .07, .13), (.05, .035, .11), warm)
-    snow = c.vary((1.0, .84, .72), (1.0, .74, .72), warm)
+    jade = step(0.0, 1.4, c.whole(2))                                  # the palette of a painting on silk
+    tint = lambda dawn, rose, silk: c.vary(c.vary(dawn, rose, warm), silk, jade)
+    zenith = tint((.16, .30, .58), (.36, .26, .50), (.34, .50, .52))
+    low = tint((.98, .72, .50), (.92, .50, .48), (.94, .84, .62))
+    mist = tint((.96, .84, .72), (.94, .76, .76), (.88, .88, .76))
+    far = tint((.34, .44, .66), (.42, .36, .58), (.22, .42, .46))
+    near = tint((.015, .07, .13), (.05, .035, .11), (.015, .075, .075))
+    snow = tint((1.0, .84, .72), (1.0, .74, .72), (.90, .94, .84))
     veil = 0.6 * cloud * sky
     disc = disc * sky * (1 - 0.6 * cloud)
     open_ = (sky - veil) * (1 - disc)
     sun = (1.0, .82, .54)
-    rgb = c.sum((open_ * high, zenith), (open_ * (1 - high), low), (veil + cover * fog * (1 - tone), mist), (cover * fog * tone, c.vary((.50, .56, .74), (.66, .46, .62), warm)),
+    rgb = c.sum((open_ * high, zenith), (open_ * (1 - high), low), (veil + cover * fog * (1 - tone), mist), (cover * fog * tone, tint((.50, .56, .74), (.66, .46, .62), (.46, .62, .62))),
                 (open_ * (0.40 * glow) + 0.22 * cover * fog * glow, sun), (disc, (1.5, 1.15, .74)),
                 (shade * (1 - tone), far), (shade * tone, near),
                 (solid * lit * (1 - tone) ** 2 * 0.65, snow), (solid * lit * tone * (1 - tone) * 0.25, sun))
@@ -534,10 +536,11 @@ def surf(c):
     sea = water * sheen * shadow * (1 - foam)
     sand = (1 - water) * grain * shadow * (1 - foam)
     tint = 0.5 + 0.5 * torch.tanh(c.whole(1))
+    beach = c.vary(c.vary((.94, .78, .54), (.94, .70, .60), tint), (.20, .20, .23), step(0.5, 1.5, c.whole(2)))   # gold, rose, lava
     stops = ((.66, .86, .72), (.12, .70, .68), c.vary((.01, .46, .60), (.03, .50, .50), tint),
              c.vary((.01, .22, .46), (.01, .26, .36), tint), (.01, .06, .20))
     terms = [((1 - (t - k).abs_()).clamp_(min=0).mul_(sea), stop) for k, stop in enumerate(stops)]
-    rgb = c.sum(*terms, (sand * dry, (.92, .77, .56)), (sand * (1 - dry), (.50, .37, .25)),
+    rgb = c.sum(*terms, (sand * dry, beach), (sand * (1 - dry), beach * 0.5),
                 (foam * (0.86 + 0.10 * torch.tanh(web2)) * (0.6 + 0.4 * shadow) + glint * 0.8, (.97, .99, 1.)))
     return c.finish(rgb)
 
