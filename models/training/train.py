@@ -147,12 +147,15 @@ def load_box(run):
 
 @torch.no_grad()
 def measure_latents(box, args):
-    """Sets the encoder's mean and deviation from pictures of all genres."""
+    """Sets the encoder's mean and deviation from pictures of all genres, and the decoder to match."""
     pool = data.Pool((32, 32), 256, args.seed + 99, keep_pictures=True)
     b = pool.batch(256)
     z = torch.cat([box.encoder.raw(data.from_bytes(p)) for p in b["picture"].split(16)])
     box.encoder.mean.copy_(z.mean((0, 2, 3)))
     box.encoder.std.copy_(z.std((0, 2, 3)))
+    first = box.decoder.conv_in              # learnt on latents as they came: takes normalised ones from now on
+    first.bias.add_((first.weight.sum((2, 3)) * box.encoder.mean).sum(1))
+    first.weight.mul_(box.encoder.std[:, None, None])
     print("latent mean", box.encoder.mean.tolist(), "std", box.encoder.std.tolist(), flush=True)
 
 
@@ -180,7 +183,7 @@ def train(stage, args):
     if path.exists():
         s = torch.load(path, weights_only=True)
         box.load_state_dict(s["box"])
-        average.load_state_dict(s["average"])
+        average.load_state_dict(s.get("average_raw", s["average"]))
         optimizer.load_state_dict(s["optimizer"])
         step, elapsed, starts = s["step"], s["elapsed"], s["starts"]
         print(f"goes on from step {step}, {elapsed / 60:.1f} min", flush=True)
@@ -234,11 +237,11 @@ def train(stage, args):
         if now - saved > args.save_minutes * 60:
             save(path, state())
             saved = now
+    last = state()
     if stage == "autoencoder":
+        last["average_raw"] = copy.deepcopy(average).state_dict()
         measure_latents(average, args)
-        box.encoder.mean.copy_(average.encoder.mean)
-        box.encoder.std.copy_(average.encoder.std)
-    save(path, state())
+    save(path, last)
     print(f"{stage}: {step} steps in {elapsed / 60:.1f} min", flush=True)
 
 
