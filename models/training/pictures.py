@@ -231,8 +231,8 @@ def u(t):
 
 def ink(c):
     """Suminagashi: rings of ink around drops, drawn out by the water; one edge sharp, the other a wash."""
-    wy = 2.5 * c.field(0, 4.0) + 0.5 * c.field(1, 2.0)
-    wx = 2.5 * c.field(1, 4.0) + 0.5 * c.field(2, 2.0)
+    wy = 2.3 * c.field(0, 4.0) + 0.4 * c.field(1, 2.0)
+    wx = 2.3 * c.field(1, 4.0) + 0.4 * c.field(2, 2.0)
     s = Seeds(c, 23.0, 0.30, sigma=4.0, extra=(2,))
     total = 0
     for dy in (-1, 0, 1):
@@ -240,7 +240,7 @@ def ink(c):
             vy, vx, e = s.near(dy, dx)
             d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.14).add_(1))
             total = total + d.mul_(-0.4).exp_()
-    phase = (total.log_().div_(-0.4) + 0.8 * c.field(3, 4.0) + 3.0 * c.field(1, 8.0) + 3.0 * c.whole(3)) / (2.6 * c.size)
+    phase = (total.log_().div_(-0.4) + 0.6 * c.field(3, 4.0) + 1.6 * c.field(1, 8.0) + 0.6 * c.whole(3)) / (2.8 * c.size)
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
@@ -355,8 +355,8 @@ def coral(c):
 def neurons(c):
     """Cells with forking dendrites that glow over a net of far axons."""
     shift = ramp(-1.2, 1.2, c.field(3, 8.0) + 0.8 * c.whole(0))
-    wy = 0.7 * c.field(0, 2.0) + 1.3 * c.field(1, 4.0)
-    wx = 0.7 * c.field(1, 2.0) + 1.3 * c.field(2, 4.0)
+    wy = 0.7 * c.field(0, 2.0) + 1.0 * c.field(1, 4.0)
+    wx = 0.7 * c.field(1, 2.0) + 1.0 * c.field(2, 4.0)
     net = 0
     for ch, px, amp in ((3, 6.0, 0.20), (2, 4.0, 0.42)):
         f = c.band(ch, 2.0)
@@ -377,7 +377,7 @@ def neurons(c):
             big = torch.tanh(e).mul_(0.20).add_(0.80)
             reach = s.size * 0.66 * big
             fade = (1 - r0 / reach).clamp_(min=0)
-            th = th + 0.8 * a + 0.35 * torch.cos(th + 1.0 * e)
+            th = th + 0.5 * a + 0.35 * torch.cos(th + 1.0 * e)
             q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
             fork = 0.17 * ramp(0.30, 0.85, r / reach)
             d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
