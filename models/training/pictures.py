@@ -430,6 +430,7 @@ def mountains(c):
         ch, ch2 = k % 4, (k + 2) % 4
         crag = c.field(ch2, 2.0, sigma_y=4.0, scaled=True).abs().mul_(1.0 - 0.3 * t).add_(c.field(ch, 1.0, sigma_y=2.0, scaled=True).abs(), alpha=0.30)
         ridge = (3.2 * c.profile(ch, 8.0, 8.0, base) - 2.4 * c.profile(ch2, 4.0, 8.0, base).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
+        ridge = torch.tanh(ridge / 0.45) * 0.45                    # never over the whole sky
         if k == 1:
             ridge = ridge + 0.52 * torch.exp((c.x - peak).abs() * -3.2)
         f = c.y - base + ridge

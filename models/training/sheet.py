@@ -1,4 +1,7 @@
-"""Contact sheet of training pictures: python sheet.py out.png [genre ...] [--size 64x64] [--n 4] [--moods | --film | --mix]."""
+"""Contact sheet of training pictures.
+
+python sheet.py out.png [genre ...] [--size 64x64] [--n 4] [--seed 1] [--moods | --film | --mix]
+"""
 import argparse
 import time
 
