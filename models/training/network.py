@@ -14,6 +14,8 @@ import torch.nn.functional as F
 
 GENRES = ["ink", "aurora", "coral", "neurons", "mountains", "glass", "surf", "flowers"]
 SIGMAS = (1.0, 2.0, 4.0, 8.0)            # cells of the latent; the picture generator draws with the same blurs
+TALL = ((1.0, 4.0), (2.0, 4.0), (4.0, 8.0))   # blurs that are taller than wide: (across, down)
+PERIODS = (5.0, 8.0, 16.0)               # cells; of the lattices on which the picture generator sets its seeds
 SCENE = ["hue", "warmth", "density", "horizon"]   # what the context tokens of the box itself can say, each -1..1
 CONTEXT_WIDTH = 64                       # of a context token; a signal encoder projects into this
 LATENT = 4
@@ -39,15 +41,40 @@ _BLURS: dict = {}
 
 
 def blurs(x: torch.Tensor) -> torch.Tensor:
-    """(b, c, h, w) -> (b, c * len(SIGMAS), h, w), sigma-major: all channels at the first sigma, then the next."""
+    """(b, c, h, w) -> (b, c * (len(SIGMAS) + len(TALL)), h, w): all channels at the first blur, then the next."""
     h, w = x.shape[-2:]
     out = []
-    for s in SIGMAS:
-        for n in (h, w):
+    for across, down in [(s, s) for s in SIGMAS] + list(TALL):
+        for n, s in ((h, down), (w, across)):
             if (n, s, x.device) not in _BLURS:
                 _BLURS[n, s, x.device] = blur_matrix(n, s).to(x.device)
-        out.append(_BLURS[h, s, x.device] @ x.float() @ _BLURS[w, s, x.device].T)
+        out.append(_BLURS[h, down, x.device] @ x.float() @ _BLURS[w, across, x.device].T)
     return torch.cat(out, 1)
+
+
+def whole(x: torch.Tensor) -> torch.Tensor:
+    """(b, 4, h, w) -> (b, 12): of each channel the mean and the moments across and down, channel-major.
+
+    Of unit noise each is a unit normal number. They carry what is the same in the whole picture: palette, light, place
+    of the sun; no convolution could see them.
+    """
+    h, w = x.shape[-2:]
+    gx, gy = (torch.linspace(-1, 1, n, device=x.device) for n in (w, h))
+    mean = x.sum((2, 3)) / math.sqrt(h * w)
+    across = (x.sum(2) @ gx) / (math.sqrt(h) * gx.norm())
+    down = (x.sum(3) @ gy) / (math.sqrt(w) * gy.norm())
+    return torch.stack([mean, across, down], -1).flatten(1)
+
+
+def lattice(h: int, w: int) -> torch.Tensor:
+    """(4 * len(PERIODS), h, w): where a cell stands in lattices centred on the picture: of each period the sine and
+    cosine down, then the sine and cosine across."""
+    out = []
+    for p in PERIODS:
+        down = (torch.arange(h) - (h - 1) / 2)[:, None].expand(h, w) * (2 * math.pi / p)
+        across = (torch.arange(w) - (w - 1) / 2)[None].expand(h, w) * (2 * math.pi / p)
+        out += [down.sin(), down.cos(), across.sin(), across.cos()]
+    return torch.stack(out)
 
 
 def coordinates(h: int, w: int) -> torch.Tensor:
@@ -112,11 +139,12 @@ class Denoiser(nn.Module):
         self.genre = nn.Linear(len(GENRES), cond, bias=False)
         self.mood = nn.Linear(2, cond, bias=False)          # calm..vivid, dark..bright, each -1..1
         self.time = nn.Linear(16, cond)
+        self.whole = nn.Linear(3 * LATENT, cond, bias=False)
         self.cond = nn.Linear(cond, cond)
         self.null = nn.Parameter(torch.randn(1, 1, CONTEXT_WIDTH) * 0.1)   # always the first context token
         self.scene_name = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
         self.scene_value = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
-        self.conv_in = conv3(LATENT * (1 + len(SIGMAS)) + 2, c0)
+        self.conv_in = conv3(LATENT * (1 + len(SIGMAS) + len(TALL)) + 2 + 4 * len(PERIODS), c0)
         self.enc0 = Block(c0, cond)
         self.down0 = nn.Conv2d(4 * c0, c1, 1)
         self.enc1 = Block(c1, cond)
@@ -143,11 +171,13 @@ class Denoiser(nn.Module):
         b, _, h, w = x.shape
         angle = t[:, None] * math.pi * 2.0 ** torch.arange(8, device=x.device)
         e = self.genre(genre) + self.mood(mood) + self.time(torch.cat([angle.cos(), angle.sin()], 1))
+        e = e + self.whole(whole(x))
         e = F.silu(self.cond(F.silu(e)))
         tokens = self.null.expand(b, -1, -1)
         if context is not None:
             tokens = torch.cat([tokens, context], 1)
-        u = torch.cat([x, blurs(x), coordinates(h, w).to(x).expand(b, -1, -1, -1)], 1)
+        place = torch.cat([coordinates(h, w), lattice(h, w)]).to(x).expand(b, -1, -1, -1)
+        u = torch.cat([x, blurs(x), place], 1)
         u = u.contiguous(memory_format=torch.channels_last)
         s0 = self.enc0(self.conv_in(u), e)
         s1 = self.enc1(self.down0(F.pixel_unshuffle(s0, 2)), e)

@@ -195,10 +195,10 @@ class Seeds:
 
     def __init__(self, c, spacing, jitter, sigma=2.0, extra=()):
         self.c = c
-        self.p = p = spacing * c.scale                                        # (b,)
+        self.p = p = spacing * torch.ones_like(c.scale)                       # (b,) the lattice that network.py knows
         self.size = p[:, None, None]
         oy, ox = (c.h - 1) / 2, (c.w - 1) / 2
-        shortest = spacing * (0.75 if c.dense else 1)
+        shortest = spacing
         self.ny, self.nx = (math.ceil(n / 2 / shortest) + 2 for n in (c.h, c.w))
         iy, ix = (torch.arange(-n, n + 1, device=c.device) for n in (self.ny, self.nx))
         gy, gx = oy + iy * p[:, None], ox + ix * p[:, None]                   # (b, k) lattice in cells
@@ -294,7 +294,7 @@ def aurora(c):
     # ridges, composed as planes: how much ridge, how much of it is haze, and its lit flanks
     ridge = tone = lit = torch.zeros_like(low)
     for ch, base, dark in ((3, 0.23, 0.0), (2, 0.10, 1.0)):
-        r = base + c.cell * (2.6 * c.profile(ch, 8.0, 8.0, yh) - 1.9 * c.profile(ch, 4.0, 8.0, yh).abs()
+        r = base + c.cell * (2.6 * c.field(ch, 8.0) - 1.9 * c.field(ch, 4.0, sigma_y=8.0).abs()
                              - 0.9 * c.field(ch, 2.0, sigma_y=4.0).abs() - 0.25 * c.field(ch, 1.0).abs())
         m = inside(r - up)
         ridge = torch.maximum(ridge, m)
@@ -363,7 +363,7 @@ def neurons(c):
         d = f.abs() / steep(f).add_(0.012)
         net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
     layers = []
-    for spacing, sigma, n, thick, extra in ((10.0, 2.0, 5, 0.75, (3, 2)), (18.0, 4.0, 5, 1.25, (2, 3))):
+    for spacing, sigma, n, thick, extra in ((8.0, 2.0, 5, 0.75, (3, 2)), (16.0, 4.0, 5, 1.25, (2, 3))):
         s = Seeds(c, spacing, 0.30, sigma=sigma, extra=extra)
         best = None
         unit = s.size * thick / 12
@@ -429,7 +429,7 @@ def mountains(c):
         base = top + 0.10 + 1.05 * (k / n) ** 1.15
         ch, ch2 = k % 4, (k + 2) % 4
         crag = c.field(ch2, 2.0, sigma_y=4.0, scaled=True).abs().mul_(1.0 - 0.3 * t).add_(c.field(ch, 1.0, sigma_y=2.0, scaled=True).abs(), alpha=0.30)
-        ridge = (3.2 * c.profile(ch, 8.0, 8.0, base) - 2.4 * c.profile(ch2, 4.0, 8.0, base).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
+        ridge = (3.2 * c.field(ch, 8.0) - 2.4 * c.field(ch2, 4.0, sigma_y=8.0).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
         ridge = torch.tanh(ridge / 0.45) * 0.45                    # never over the whole sky
         if k == 1:
             ridge = ridge + 0.52 * torch.exp((c.x - peak).abs() * -3.2)
@@ -468,7 +468,7 @@ def mountains(c):
 
 def glass(c):
     """A window of jittered panes in lead, lit from one place, its colours in rings around the light."""
-    s = Seeds(c, 5.2, 0.36, sigma=1.0, extra=(2, 3))
+    s = Seeds(c, 5.0, 0.36, sigma=1.0, extra=(2, 3))
     f1 = None
     for dy in (0, -1, 1):
         for dx in (0, -1, 1):
@@ -557,7 +557,7 @@ def blossoms(c, spacing, jitter, sigma, petals, size, extra):
         vy, vx = vy + wy, vx + wx
         r = (vy * vy + vx * vx).sqrt_()
         q = torch.cos((torch.atan2(vy, vx + 1e-6) + 0.9 * a).mul_(petals))
-        radius = torch.tanh(e + 0.3).mul_(0.30).add_(0.78).mul_(s.size * size)
+        radius = torch.tanh(e + 0.3).mul_(0.30).add_(0.78).mul_(s.size * size * c.size)
         rho = r / radius
         edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
         slant = (vy * 0.28 + vx * 0.22) / radius
@@ -584,7 +584,7 @@ def flowers(c):
     front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
     behind = ((.16, .34, .86), (.40, .28, .86), (.78, .80, 1.0), (.84, .42, .74))
     for spacing, sigma, petals, size, dim, extra, stops in ((16.0, 4.0, 5, 0.62, 1.0, (3, 2), front),
-                                                            (8.5, 2.0, 8, 0.60, 0.68, (2, 3), behind)):
+                                                            (8.0, 2.0, 8, 0.60, 0.68, (2, 3), behind)):
         edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.24, sigma, petals, size, extra)
         m = (edge / 1.8).add_(0.5).clamp_(0, 1)
         lit = (0.50 + 0.56 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))

@@ -96,7 +96,7 @@ class Flow:
             out = self.box.decoder(b["z"][:k] + v[:k])
             picture = data.from_bytes(b["picture"][:k])
             mse = (out.detach().clamp(-1, 1) - picture).square().mean((1, 2, 3)) / 4
-            self.log |= {"psnr." + g: e for g, e in per_genre(mse, b["genre"][:k]).items()}
+            self.log |= {"mse." + g: e for g, e in per_genre(mse, b["genre"][:k]).items()}
             loss = loss + self.picture_weight * reconstruction_loss(out, picture)
         return loss
 
