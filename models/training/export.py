@@ -53,7 +53,8 @@ def reference(box: network.Box) -> dict:
             for i in range(steps):
                 x = x + box.denoiser(x, torch.full((1,), i / steps), genre, mood, context) / steps
             out[f"{name}.latent.steps{steps}.context"] = x
-    out["square.blurs"] = network.blurs(out["square.z"])
+    out["square.blurs"], out["square.whole"] = network.blurs(out["square.z"]), network.whole(out["square.z"])
+    out["wide.lattice"] = network.lattice(*SHAPES["wide"])[None]
     picture = box.decoder(out["wide.latent.steps1.context"])
     out["wide.picture.steps1.context"] = picture
     out["wide.encoded"] = box.encoder(picture.clamp(-1, 1))
@@ -63,7 +64,8 @@ def reference(box: network.Box) -> dict:
 def export(box: network.Box, box_path, reference_path, minutes: float, seed: int, note: str = ""):
     half = {k: v.detach().half().contiguous() for k, v in box.state_dict().items()}
     meta = {"wavedream": "box", "version": "1", "genres": ",".join(network.GENRES), "scene": ",".join(network.SCENE),
-            "sigmas": ",".join(f"{s:g}" for s in network.SIGMAS), "trained_minutes": f"{minutes:.0f}",
+            "sigmas": ",".join(f"{s:g}" for s in network.SIGMAS), "periods": ",".join(f"{p:g}" for p in network.PERIODS),
+            "tall": ",".join(f"{a:g}x{d:g}" for a, d in network.TALL), "trained_minutes": f"{minutes:.0f}",
             "seed": str(seed), "note": note}
     pathlib.Path(box_path).parent.mkdir(parents=True, exist_ok=True)
     save_file(half, str(box_path), meta)
