@@ -56,14 +56,14 @@ def whole(x: torch.Tensor) -> torch.Tensor:
     """(b, 4, h, w) -> (b, 12): of each channel the mean and the moments across and down, channel-major.
 
     Of unit noise each is a unit normal number. They carry what is the same in the whole picture: palette, light, place
-    of the sun; no convolution could see them.
+    of the sun; no convolution could see them. Limited to -3..3: near the picture (t towards 1) they would reach 60.
     """
     h, w = x.shape[-2:]
     gx, gy = (torch.linspace(-1, 1, n, device=x.device) for n in (w, h))
     mean = x.sum((2, 3)) / math.sqrt(h * w)
     across = (x.sum(2) @ gx) / (math.sqrt(h) * gx.norm())
     down = (x.sum(3) @ gy) / (math.sqrt(w) * gy.norm())
-    return torch.stack([mean, across, down], -1).flatten(1)
+    return torch.stack([mean, across, down], -1).flatten(1).clamp(-3, 3)
 
 
 def lattice(h: int, w: int) -> torch.Tensor:

@@ -40,12 +40,12 @@ class Optimizer:
         @torch.no_grad()                # gradient mode is a property of the thread
         def one(item):
             (n, p), g = item
+            g = g * k
             if n in self.inner:
                 m = self.m[n].lerp_(g, 0.05)
                 u = orthogonalise(g.lerp(m, 0.95).flatten(1))
                 p.mul_(1 - lr * self.decay).add_(u.view_as(p), alpha=-lr * 0.2 * max(u.shape) ** 0.5)
             else:
-                g = g * k
                 m, v = self.m[n].lerp_(g, 0.1), self.v[n].lerp_(g * g, 0.01)
                 d = (v / (1 - 0.99 ** self.steps)).sqrt().add_(1e-8)
                 p.add_(m / (1 - 0.9 ** self.steps) / d, alpha=-lr)
