@@ -134,14 +134,17 @@ def save(path, state):
 
 def load_box(run):
     """The averaged weights of the last stage that has a state -> (box, minutes trained, seed, note)."""
-    box, minutes, seed, note = network.Box(), 0.0, 0, []
+    box, weights, minutes, seed, note = network.Box(), None, 0.0, 0, []
     for stage in STAGES:
         path = pathlib.Path(run) / f"{stage}.pt"
         if path.exists():
             s = torch.load(path, weights_only=True)
-            box.load_state_dict(s["average"])
+            weights = s["average"]
             minutes, seed = minutes + s["elapsed"] / 60, s["seed"]
             note.append(f"{stage} {s['elapsed'] / 60:.0f} min {s['step']} steps")
+    if weights is None:
+        raise SystemExit(f"{run} holds no state of a stage")
+    box.load_state_dict(weights)
     return box.eval(), minutes, seed, ", ".join(note)
 
 
