@@ -2,7 +2,7 @@
 
 A picture is a function of z (4 cells-channels of unit noise), genre, mood and scene and of nothing else. It is built
 from what the denoiser is given as well: the blurs of z (here evaluated at pixels, so that there is no grid), linear
-means of z over the whole picture, and jittered seeds whose jitter is a blur of z. So the map noise -> picture is smooth
+means of z over the whole picture, and lattices that blurs of z bend. So the map noise -> picture is smooth
 in z and can be learnt in one step; edges are sharp, but their position is a gentle function of the fields.
 
 Lengths are in cells of the latent (8 pixels) unless a name says otherwise; y runs from -1 (top) to 1 (bottom), x in the
@@ -15,7 +15,6 @@ import torch
 from network import FACTOR, GENRES
 
 PIXELS_AT_ONCE = 4 * 256 * 256          # planes that stay in the cache
-PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
 _ROWS: dict = {}
 torch.set_flush_denormal(True)          # exp(-large) everywhere: denormal numbers are ten times slower
 
@@ -140,11 +139,6 @@ class Canvas:
         return torch.sub(self.field(channel, sigma, scaled=scaled), self.field(channel, 2 * sigma, scaled=scaled),
                          alpha=0.5).div_(0.6708)
 
-    def profile(self, channel, sigma, sigma_y, y):
-        """(b, 1, W): the field along the height y (b, 1, 1); a ridge line made of it has no overhang."""
-        ry = rows((y[:, :, 0] + 1) / self.cell - 0.5, self.h, sigma_y)
-        return ry @ self.z[:, channel] @ self._reader(self.cx, self.w, sigma, True).transpose(-1, -2)
-
     def sparks(self, channel, above, radius):
         """Points of light at the cells whose z exceeds `above`, of `radius` cells."""
         dot = lambda at, n: torch.exp(-0.5 * ((at[:, None] - torch.arange(n, device=self.device)) / radius) ** 2)
@@ -186,42 +180,22 @@ class Canvas:
         return x.mul_(-2.14).add_(1.14).clamp_(-1, 1)
 
 
-class Seeds:
-    """Jittered seeds on a lattice of `spacing` cells, centred on the picture.
+class Lattice:
+    """Places on a lattice of `spacing` cells, centred on the picture and bent by a smooth field.
 
-    jitter: at most, in spacings; extra: channels whose blur of `sigma` is read at the seeds. `near` and `parity` give for
-    every pixel the vector from a seed (dy, dx, in cells) and the seed's extras, each (b, H, W).
+    Everything is read at the pixel itself: the vector (dy, dx, in cells) from the nearest place, and in `read` the blurs
+    of the extra channels. So a blossom leans and swells with the field that crosses it, and what a pixel shows follows
+    from what the denoiser sees there.
     """
 
-    def __init__(self, c, spacing, jitter, sigma=2.0, extra=()):
-        self.c = c
-        self.p = p = spacing * torch.ones_like(c.scale)                       # (b,) the lattice that network.py knows
-        self.size = p[:, None, None]
+    def __init__(self, c, spacing, bend, sigma, extra=()):
+        self.size = spacing
         oy, ox = (c.h - 1) / 2, (c.w - 1) / 2
-        shortest = spacing
-        self.ny, self.nx = (math.ceil(n / 2 / shortest) + 2 for n in (c.h, c.w))
-        iy, ix = (torch.arange(-n, n + 1, device=c.device) for n in (self.ny, self.nx))
-        gy, gx = oy + iy * p[:, None], ox + ix * p[:, None]                   # (b, k) lattice in cells
-        ry, rx = rows(gy, c.h, sigma)[:, None], rows(gx, c.w, sigma).transpose(1, 2)[:, None]
-        read = ry @ c.z[:, (0, 1) + tuple(extra)] @ rx                        # (b, 2 + extras, ky, kx)
-        read[:, 0] = gy[:, :, None] + jitter * self.size * torch.tanh(0.9 * read[:, 0])
-        read[:, 1] = gx[:, None, :] + jitter * self.size * torch.tanh(0.9 * read[:, 1])
-        self.read = read
-        self.uy, self.ux = (c.cy - oy) / p[:, None], (c.cx - ox) / p[:, None]   # pixels in lattice units
-
-    def _pick(self, iy, ix):
-        hot = lambda i, n: torch.nn.functional.one_hot((i + n).clamp(0, 2 * n), 2 * n + 1).float()[:, None]
-        out = (hot(iy, self.ny) @ self.read @ hot(ix, self.nx).transpose(2, 3)).unbind(1)
-        return [self.c.cy[None, :, None] - out[0], self.c.cx[None, None, :] - out[1], *out[2:]]
-
-    def near(self, dy, dx):
-        """The seed of the nearest lattice point, moved by dy, dx."""
-        return self._pick(self.uy.round().long() + dy, self.ux.round().long() + dx)
-
-    def parity(self, py, px):
-        """The nearest seed among those whose lattice indices have this parity: none is cut within one spacing of its
-        lattice point, and painted one parity after the other they cover each other without seams."""
-        return self._pick(((self.uy - py) / 2).round().long() * 2 + py, ((self.ux - px) / 2).round().long() * 2 + px)
+        at = lambda centres, o, field: (centres - o - bend * spacing * field) / spacing
+        uy = at(c.cy[None, :, None], oy, c.field(0, sigma))
+        ux = at(c.cx[None, None, :], ox, c.field(1, sigma))
+        self.vy, self.vx = (uy - uy.round()).mul_(spacing), (ux - ux.round()).mul_(spacing)
+        self.read = [c.field(ch, sigma) for ch in extra]
 
 
 def u(t):
@@ -230,17 +204,9 @@ def u(t):
 
 
 def ink(c):
-    """Suminagashi: rings of ink around drops, drawn out by the water; one edge sharp, the other a wash."""
-    wy = 2.3 * c.field(0, 4.0) + 0.4 * c.field(1, 2.0)
-    wx = 2.3 * c.field(1, 4.0) + 0.4 * c.field(2, 2.0)
-    s = Seeds(c, 23.0, 0.30, sigma=4.0, extra=(2,))
-    total = 0
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            vy, vx, e = s.near(dy, dx)
-            d = (vy + wy).square_().add_((vx + wx).square_()).sqrt_().mul_(torch.tanh(e).mul_(0.14).add_(1))
-            total = total + d.mul_(-0.4).exp_()
-    phase = (total.log_().div_(-0.4) + 0.6 * c.field(3, 4.0) + 1.6 * c.field(1, 8.0) + 0.6 * c.whole(3)) / (2.8 * c.size)
+    """Suminagashi: wide rings of ink on water, drawn out by its currents; one edge sharp, the other a wash."""
+    phase = (1.25 * c.field(0, 8.0, scaled=True) + 0.75 * c.field(1, 4.0, scaled=True)
+             + 0.16 * c.field(2, 2.0, scaled=True) + 0.5 * c.whole(3) + 0.25) * 1.15
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
@@ -363,29 +329,25 @@ def neurons(c):
         d = f.abs() / steep(f).add_(0.012)
         net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
     layers = []
-    for spacing, sigma, n, thick, extra in ((8.0, 2.0, 5, 0.75, (3, 2)), (16.0, 4.0, 5, 1.25, (2, 3))):
-        s = Seeds(c, spacing, 0.30, sigma=sigma, extra=extra)
-        best = None
+    for spacing, sigma, n, thick, extra in ((8.0, 4.0, 5, 0.80, (3, 2)), (16.0, 8.0, 6, 1.30, (2, 3))):
+        s = Lattice(c, spacing, 0.20, sigma, extra)
+        a, e = s.read
         unit = s.size * thick / 12
-        for parity in PARITIES:
-            vy, vx, a, e = s.parity(*parity)
-            r0 = (vy * vy + vx * vx).sqrt_()
-            k = ramp(0.5, 5.0, r0)
-            vy, vx = vy + wy * k, vx + wx * k
-            r = (vy * vy + vx * vx).sqrt_()
-            th = torch.atan2(vy, vx + 1e-6)
-            big = torch.tanh(e).mul_(0.20).add_(0.80)
-            reach = s.size * 0.66 * big
-            fade = (1 - r0 / reach).clamp_(min=0)
-            th = th + 0.5 * a + 0.35 * torch.cos(th + 1.0 * e)
-            q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
-            fork = 0.17 * ramp(0.30, 0.85, r / reach)
-            d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
-            w = unit * big * (0.44 * fade + 0.85 * torch.exp(r / (unit * -1.5)))
-            sd = torch.maximum(w - d, unit * 1.25 * big - r) - 0.4 * ramp(0.12, 0, fade)
-            new = torch.stack([sd, r / unit, fade, a])
-            best = new if best is None else torch.where(sd > best[0], new, best)
-        layers.append(best)
+        r0 = (s.vy * s.vy + s.vx * s.vx).sqrt_()
+        k = ramp(0.5, 5.0, r0)
+        vy, vx = s.vy + wy * k, s.vx + wx * k
+        r = (vy * vy + vx * vx).sqrt_()
+        th = torch.atan2(vy, vx + 1e-6)
+        big = torch.tanh(e).mul_(0.12).add_(0.88)
+        reach = s.size * 0.56 * big
+        fade = (1 - r0 / reach).clamp_(min=0)
+        th = th + 0.5 * a + 0.35 * torch.cos(th + 1.0 * e)
+        q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
+        fork = 0.13 * ramp(0.45, 0.95, r / reach)
+        d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
+        w = unit * big * (0.50 * fade + 0.85 * torch.exp(r / (unit * -1.5)))
+        sd = torch.maximum(w - d, unit * 1.25 * big - r) - 0.4 * ramp(0.12, 0, fade)
+        layers.append((sd, r / unit, fade, a))
     (sd2, r2, f2, a2), (sd, r, fade, a) = layers
     far = (sd2 * (FACTOR / 4.0)).add_(0.5).clamp_(0, 1) * (0.30 + 0.55 * f2)
     halo2 = (sd2.clamp_max(0) * 0.9).exp_() * f2
@@ -467,34 +429,26 @@ def mountains(c):
 
 
 def glass(c):
-    """A window of jittered panes in lead, lit from one place, its colours in rings around the light."""
-    s = Seeds(c, 5.0, 0.36, sigma=1.0, extra=(2, 3))
-    f1 = None
-    for dy in (0, -1, 1):
-        for dx in (0, -1, 1):
-            new = torch.stack(s.near(dy, dx))
-            d = (new[0] * new[0]).add_(new[1] * new[1])
-            if f1 is None:
-                f1, f2, best = d, torch.full_like(d, 1e3), new
-                continue
-            f2 = torch.minimum(f2, torch.maximum(f1, d))
-            best = torch.where(d < f1, new, best)
-            f1 = torch.minimum(f1, d)
-    vy, vx, e0, e1 = best
-    sy, sx = c.y - vy * c.cell, c.x - vx * c.cell                  # place of the seed
-    lx = 0.45 * torch.tanh(c.whole(2, 1)) * (c.w / c.h)
-    ly = -0.1 + 0.3 * c.horizon + 0.25 * torch.tanh(c.whole(3, 2))
-    r = ((sx - lx) ** 2).add_((sy - ly) ** 2).sqrt_()
+    """A window in lead: arcs around the light cut by flowing lines, its colours in rings around the light."""
+    ly = -0.1 + 0.3 * c.horizon
     turn = torch.tanh(c.whole(0))
-    t = 0.72 * r + 0.13 * e0 + 0.06 * torch.sin(9 * r) + 0.06 * turn
-    dist = (f2.sqrt() - f1.sqrt()) * (FACTOR / 2)
-    lead = step(1.6, 3.6, dist)
-    inner = torch.exp(f1 * -0.075)
-    streak = c.field(3, 1.0, sigma_y=2.0)
-    lamp = (((c.x - lx) ** 2 + (c.y - ly) ** 2) * -1.5).exp_().mul_(0.95).add_(0.55)
+    r = (c.x ** 2 + (c.y - ly) ** 2).sqrt_()
+    arc = 3.3 * r + 0.55 * c.field(0, 8.0) + 0.30 * c.field(1, 4.0, scaled=True) + 0.3 * turn
+    flow = 1.25 * c.field(2, 4.0, scaled=True) + 0.8 * c.field(3, 8.0, scaled=True) + 1.1 * c.x
+    dist = 1e3
+    for f in (arc, flow):
+        fr = f - f.floor()
+        dist = torch.minimum(torch.minimum(fr, 1 - fr) / steep(f).clamp_(min=0.004), torch.as_tensor(dist))
+    ring, strip = arc.floor(), flow.floor()
+    lead = step(1.5, 3.4, dist)
+    inner = ramp(2.0, 26.0, dist)
+    e0 = torch.remainder(strip + 2 * ring, 3.0) - 1                # -1, 0, 1 from pane to pane
+    accent = (torch.remainder(strip + 3 * ring, 5.0) == 0).float()
+    t = (ring + 0.5) * 0.155 + 0.085 * e0 + 0.05 * turn + 0.05 * torch.tanh(c.field(3, 8.0))
+    streak = c.field(3, 1.0, sigma_y=4.0)
+    lamp = ((c.x ** 2 + (c.y - ly) ** 2) * -1.5).exp_().mul_(0.95).add_(0.55)
     bevel = ramp(2.5, 9.0, dist).mul_(0.30).add_(0.70)
-    level = (0.60 + 0.5 * inner + 0.09 * streak) * lamp * bevel * lead * (0.80 + 0.24 * e1.clamp(-1.5, 1.8))
-    accent = step(0.9, 1.3, e1)
+    level = (0.62 + 0.42 * inner + 0.07 * streak) * lamp * bevel * lead * (0.86 + 0.20 * e0)
     v = lambda a, b: c.vary(a, b, 0.5 + 0.5 * turn)
     t = t.clamp_(0, 1).mul_(6)
     stops = ((1.0, .86, .42), (1.0, .56, .08), (.90, .09, .06), (.62, .03, .28), v((.26, .05, .60), (.05, .10, .70)),
@@ -546,29 +500,17 @@ def surf(c):
     return c.finish(rgb)
 
 
-def blossoms(c, spacing, jitter, sigma, petals, size, extra):
-    """Flowers on jittered seeds, the nearer over the farther: planes (depth of edge in px, radius, petal wave, slant,
-    two random numbers, shade) of the flower on top."""
-    s = Seeds(c, spacing, jitter, sigma=sigma, extra=extra)
-    wy, wx = 0.5 * c.field(0, 2.0), 0.5 * c.field(3, 2.0)
-    best = shade = None
-    for parity in PARITIES:
-        vy, vx, a, e = s.parity(*parity)
-        vy, vx = vy + wy, vx + wx
-        r = (vy * vy + vx * vx).sqrt_()
-        q = torch.cos((torch.atan2(vy, vx + 1e-6) + 0.9 * a).mul_(petals))
-        radius = torch.tanh(e + 0.3).mul_(0.30).add_(0.78).mul_(s.size * size * c.size)
-        rho = r / radius
-        edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
-        slant = (vy * 0.28 + vx * 0.22) / radius
-        new = torch.stack([edge, rho, q, slant, a, e])
-        if best is None:
-            best, shade = new, torch.ones_like(edge)
-            continue
-        win = edge > 0
-        shade = torch.where(win, 1.0, shade * (1 - 0.55 * (edge.clamp_max(0) * 0.07).exp_()))
-        best = torch.where(win | (edge > best[0]), new, best)
-    return (*best, shade)
+def blossoms(c, spacing, bend, sigma, petals, size, extra):
+    """Flowers on a bent lattice: planes (depth of edge in px, radius, petal wave, slant, two smooth fields, shade)."""
+    s = Lattice(c, spacing, bend, sigma, extra)
+    vy, vx, (a, e) = s.vy, s.vx, s.read
+    r = (vy * vy + vx * vx).sqrt_()
+    q = torch.cos((torch.atan2(vy, vx + 1e-6) + 0.9 * a).mul_(petals))
+    radius = torch.tanh(e + 0.3).mul_(0.22).add_(0.78).mul_(s.size * size * c.size.clamp(max=1.0))
+    rho = r / radius
+    edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
+    slant = (vy * 0.28 + vx * 0.22) / radius
+    return edge, rho, q, slant, a, e, torch.ones_like(edge)
 
 
 def flowers(c):
@@ -583,9 +525,9 @@ def flowers(c):
     deep = c.vary((.62, .03, .16), (.40, .04, .46), 0.5 + 0.5 * torch.tanh(c.whole(1)))
     front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
     behind = ((.16, .34, .86), (.40, .28, .86), (.78, .80, 1.0), (.84, .42, .74))
-    for spacing, sigma, petals, size, dim, extra, stops in ((16.0, 4.0, 5, 0.62, 1.0, (3, 2), front),
-                                                            (8.0, 2.0, 8, 0.60, 0.68, (2, 3), behind)):
-        edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.24, sigma, petals, size, extra)
+    for spacing, sigma, petals, size, dim, extra, stops in ((16.0, 8.0, 5, 0.50, 1.0, (3, 2), front),
+                                                            (8.0, 4.0, 6, 0.50, 0.68, (2, 3), behind)):
+        edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.13, sigma, petals, size, extra)
         m = (edge / 1.8).add_(0.5).clamp_(0, 1)
         lit = (0.50 + 0.56 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
         lit = lit * shade * sun * dim
