@@ -11,9 +11,10 @@ import pictures
 
 GENRES = len(network.GENRES)
 SCENE = len(network.SCENE)
-REUSE = 6                     # uses of a picture; making one costs about as much as three training steps on it
-MIXED = 0.25                  # share of pictures that mix two genres
-SHAPES = {(32, 32): 12, (64, 64): 3, (36, 64): 5}    # latent shape -> batch a worker (about the same cells in each)
+REUSE = 10                    # uses of a picture; making one costs about as much as three training steps on it
+MIXED = 0.12                  # share of pictures that mix two genres
+# latent shape -> batch a worker; small pictures first: steps are what a young network needs, and they are cheap there
+SHAPES = {(16, 16): 16, (32, 32): 6, (64, 64): 2, (36, 64): 3}
 
 
 def conditions(n: int, r: torch.Generator, genres=None):
@@ -26,7 +27,7 @@ def conditions(n: int, r: torch.Generator, genres=None):
         weights[:, a], weights[:, b] = w, 1 - w
     else:
         weights[:, torch.multinomial(share, 1, generator=r).item()] = 1
-    mood = torch.rand(n, 2, generator=r) * 2 - 1
+    mood = (torch.rand(n, 2, generator=r) * 2 - 1) * torch.where(torch.rand(n, 1, generator=r) < 0.5, 1.0, 0.4)
     some = torch.rand(n, 1, generator=r) < 0.5
     present = (some & (torch.rand(n, SCENE, generator=r) < 0.6)).float()
     scene = (torch.rand(n, SCENE, generator=r) * 2 - 1) * present
@@ -49,7 +50,7 @@ class Pool:
 
     def __init__(self, shape, capacity, seed, encoder=None, keep_pictures=False, genres=None, first=0.15,
                  reuse=REUSE):
-        self.shape, self.group, self.encoder, self.genres = shape, SHAPES[shape], encoder, genres
+        self.shape, self.group, self.encoder, self.genres = shape, min(8, SHAPES[shape]), encoder, genres
         self.r = torch.Generator().manual_seed(seed)
         h, w = shape
         sizes = {"z": (4, h, w), "genre": (GENRES,), "mood": (2,), "scene": (SCENE,), "present": (SCENE,)}

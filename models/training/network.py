@@ -41,7 +41,10 @@ _BLURS: dict = {}
 
 
 def blurs(x: torch.Tensor) -> torch.Tensor:
-    """(b, c, h, w) -> (b, c * (len(SIGMAS) + len(TALL)), h, w): all channels at the first blur, then the next."""
+    """(b, c, h, w) -> (b, c * (len(SIGMAS) + len(TALL)), h, w): all channels at the first blur, then the next.
+
+    Limited to -4..4: of unit noise they are unit normal, of a plain picture (t towards 1) they would reach 60.
+    """
     h, w = x.shape[-2:]
     out = []
     for across, down in [(s, s) for s in SIGMAS] + list(TALL):
@@ -49,7 +52,7 @@ def blurs(x: torch.Tensor) -> torch.Tensor:
             if (n, s, x.device) not in _BLURS:
                 _BLURS[n, s, x.device] = blur_matrix(n, s).to(x.device)
         out.append(_BLURS[h, down, x.device] @ x.float() @ _BLURS[w, across, x.device].T)
-    return torch.cat(out, 1)
+    return torch.cat(out, 1).clamp(-4, 4)
 
 
 def whole(x: torch.Tensor) -> torch.Tensor:

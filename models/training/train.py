@@ -24,7 +24,8 @@ from optimizer import Optimizer
 WORKERS = 2
 STAGES = ("autoencoder", "flow", "finish")
 TRAINED = {"autoencoder": ("encoder", "decoder"), "flow": ("denoiser",), "finish": ("denoiser", "decoder")}
-PEAK_LR = {"autoencoder": 2e-3, "flow": 2e-3, "finish": 5e-4}
+PEAK_LR = {"autoencoder": 2e-3, "flow": 1.5e-3, "finish": 1e-3}
+START = 0.66                  # share of the times of the flow that are 0, where the one step begins
 LATENT_NOISE = 0.05           # added to latents while the decoder learns
 
 
@@ -54,20 +55,23 @@ class Autoencoder:
         return reconstruction_loss(out, picture) + 0.02 * (mean.square().mean() + (std - 1).square().mean())
 
 
-def choose_shape(share, progress):
-    """256 pixels first, more and more of 512 pixels and 16:9 (each costs about the same a step)."""
-    large = 0.10 + 0.20 * progress
+def choose_shape(share, progress, last=False):
+    """Mostly 128 and 256 pixels first, then more and more of 512 pixels and 16:9."""
+    large = 0.22 if last else 0.03 + 0.2 * progress
     if share < large:
         return (64, 64)
-    return (36, 64) if share < 2 * large else (32, 32)
+    if share < 2 * large:
+        return (36, 64)
+    small = 0.0 if last else 0.65 * (1 - progress)
+    return (16, 16) if share > 1 - small else (32, 32)
 
 
 class Flow:
-    """x_t = (1-t) z + t x with x the latent of the picture that z draws; half of the times are 0."""
+    """x_t = (1-t) z + t x with x the latent of the picture that z draws; two thirds of the times are 0."""
 
     def __init__(self, box, seed, worker, args, picture_weight=0.0):
         self.box, self.picture_weight = box, picture_weight
-        capacity = {(32, 32): 2048, (64, 64): 512, (36, 64): 768}
+        capacity = {(16, 16): 2048, (32, 32): 1024, (64, 64): 256, (36, 64): 384}
         if picture_weight:
             capacity = {s: n // 4 for s, n in capacity.items()}
         self.pools = {s: data.Pool(s, n, seed + i, box.encoder, picture_weight > 0, args.genres)
@@ -76,7 +80,7 @@ class Flow:
         self.log = {}
 
     def loss(self, share, progress):
-        shape = choose_shape(share, progress)
+        shape = choose_shape(share, progress, self.picture_weight > 0)
         n = data.SHAPES[shape]
         none = torch.rand(1, generator=self.r) < 0.5
         b = self.pools[shape].batch(n, "none" if none else "any")
@@ -84,12 +88,12 @@ class Flow:
         t = torch.rand(n, generator=self.r)
         quarter = (torch.rand(n, generator=self.r) < 0.3)
         t = torch.where(quarter, (t * 3).floor() * 0.25 + 0.25, t)
-        t[: n // 2] = 0
+        k = max(1, round(n * START))
+        t[:k] = 0
         t_ = t[:, None, None, None]
         x_t = (1 - t_) * b["z"] + t_ * b["x"]
         v = self.box.denoiser(x_t, t, b["genre"], b["mood"], context)
         error = (v - (b["x"] - b["z"])).square().mean((1, 2, 3))
-        k = n // 2
         self.log = per_genre(error[:k].detach(), b["genre"][:k])
         loss = error.mean()
         if self.picture_weight:
@@ -181,7 +185,7 @@ def train(stage, args):
     for n, p in box.named_parameters():
         p.requires_grad_(n.startswith(parts))
     params = [p for _, p in named]
-    optimizer = Optimizer(named, muon=not args.adamw)
+    optimizer = Optimizer(named, muon=stage == "autoencoder")
     step, elapsed, starts = 0, 0.0, 0
     if path.exists():
         s = torch.load(path, weights_only=True)
@@ -258,7 +262,6 @@ def main():
     a.add_argument("--lr", type=float)
     a.add_argument("--ema", type=float, default=0.998)
     a.add_argument("--save-minutes", type=float, default=3)
-    a.add_argument("--adamw", action="store_true", help="AdamW for all weights instead of Muon for the inner ones")
     a.add_argument("--genres", type=lambda s: [float(v) for v in s.split(",")], help="shares of the eight genres")
     args = a.parse_args()
     torch.set_num_threads(1)
