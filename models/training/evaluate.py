@@ -101,7 +101,7 @@ def sheets(box, out):
     save(rows, out / "mixes.jpg", 0.5)
 
 
-def fidelity(box, n=12):
+def fidelity(box, n=8):
     """PSNR to the drawn picture of the same noise: a row a genre."""
     rows = []
     for g, name in enumerate(network.GENRES):
@@ -117,7 +117,7 @@ def fidelity(box, n=12):
     return rows
 
 
-def distances(box, n=16):
+def distances(box, n=12):
     """Distribution distances to held-out drawn pictures, all genres together: a row a set of pictures."""
     features = measures.Features()
     sets = {k: [] for k in ("held out", "drawn (other noises)", "1 step", "2 steps", "4 steps", "drawn, through the autoencoder",
@@ -186,11 +186,11 @@ def costs(box):
 
 TABLES = (
     ("Fidelity to the picture that the noise draws", fidelity,
-     "dB of 12 held-out noises a genre at 256x256 (higher is closer), and sharpness (mean difference of neighbouring "
+     "dB of 8 held-out noises a genre at 256x256 (higher is closer), and sharpness (mean difference of neighbouring "
      "pixels, 0..255). The mean picture and a blur of 2 pixels are yardsticks; the autoencoder is the ceiling.",
      "| genre | mean picture | blurred | 1 step | 2 steps | 4 steps | autoencoder | sharpness: drawn | autoencoder | 1 step | 4 steps |"),
     ("Distance of the distributions", distances,
-     "To 128 held-out drawn pictures of other noises (lower is nearer): sliced Wasserstein distance of 7x7 patches on a "
+     "To 96 held-out drawn pictures of other noises (lower is nearer): sliced Wasserstein distance of 7x7 patches on a "
      "pyramid (x 1000), and Fréchet distance on the features of a fixed random network (x 1000). The first row is the floor.",
      "| pictures | patches | Fréchet |"),
     ("Diversity over 64 noises", diversity,

@@ -1,6 +1,6 @@
-"""Muon for the matrices inside the network (Jordan et al. 2024, Newton-Schulz orthogonalised momentum; step size
-matched to Adam's as in Liu et al. 2025, "Muon is scalable"), AdamW for the rest. Written for a few worker threads:
-the orthogonalisations of one step are shared out among them.
+"""AdamW, and for the autoencoder Muon for the matrices inside the network (Jordan et al. 2024, Newton-Schulz orthogonalised momentum; step size
+matched to Adam's as in Liu et al. 2025, "Muon is scalable"), AdamW for the rest. The work of one step is
+shared out among the worker threads.
 """
 import torch
 
