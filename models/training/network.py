@@ -15,7 +15,10 @@ import torch.nn.functional as F
 GENRES = ["ink", "aurora", "coral", "neurons", "mountains", "glass", "surf", "flowers"]
 SIGMAS = (1.0, 2.0, 4.0, 8.0)            # cells of the latent; the picture generator draws with the same blurs
 TALL = ((1.0, 4.0), (2.0, 4.0), (4.0, 8.0))   # blurs that are taller than wide: (across, down)
-PERIODS = (5.0, 8.0, 16.0)               # cells; of the lattices on which the picture generator sets its seeds
+PERIODS = (16.0, 8.0)                    # cells; of the two lattices of blossoms and cell bodies
+BEND = 0.16                              # of a lattice by the fields, in periods
+PETALS = (5, 6)
+GUIDES = 9 + 6 * len(PERIODS)
 SCENE = ["hue", "warmth", "density", "horizon"]   # what the context tokens of the box itself can say, each -1..1
 CONTEXT_WIDTH = 64                       # of a context token; a signal encoder projects into this
 LATENT = 4
@@ -69,15 +72,46 @@ def whole(x: torch.Tensor) -> torch.Tensor:
     return torch.stack([mean, across, down], -1).flatten(1).clamp(-3, 3)
 
 
-def lattice(h: int, w: int) -> torch.Tensor:
-    """(4 * len(PERIODS), h, w): where a cell stands in lattices centred on the picture: of each period the sine and
-    cosine down, then the sine and cosine across."""
-    out = []
-    for p in PERIODS:
-        down = (torch.arange(h) - (h - 1) / 2)[:, None].expand(h, w) * (2 * math.pi / p)
-        across = (torch.arange(w) - (w - 1) / 2)[None].expand(h, w) * (2 * math.pi / p)
-        out += [down.sin(), down.cos(), across.sin(), across.cos()]
-    return torch.stack(out)
+def guides(seen: torch.Tensor) -> torch.Tensor:
+    """(b, 28, h, w) blurs -> (b, GUIDES, h, w): phases of the lines that pictures are composed of.
+
+    The picture generator draws rings, arcs, flow lines and blossoms at the phases of these same sums of blurs. Sine and
+    cosine spare the denoiser the learning of periodic functions, which would take it very long. In this order: ink rings
+    (whole and quarter phase), distance from the light, arcs around it, flow lines; then for each of PERIODS the place in
+    the bent lattice (sine and cosine down and across), the wave of the petals and the distance from the centre.
+    """
+    h, w = seen.shape[-2:]
+    f = lambda channel, sigma: seen[:, 4 * SIGMAS.index(sigma) + channel]
+    y, x = coordinates(h, w).to(seen)
+    ink, r, arc, flow = ring_phases(f, y, x)
+    turn = 2 * math.pi
+    out = [(ink * turn).sin(), (ink * turn).cos(), (ink * turn / 4).sin(), (ink * turn / 4).cos(), r.expand_as(ink),
+           (arc * turn).sin(), (arc * turn).cos(), (flow * turn).sin(), (flow * turn).cos()]
+    iy = (torch.arange(h, device=seen.device) - (h - 1) / 2)[:, None]
+    ix = (torch.arange(w, device=seen.device) - (w - 1) / 2)[None]
+    for k in range(len(PERIODS)):
+        uy, ux, q, rho = blossom_phases(f, iy, ix, k)[:4]
+        out += [(uy * turn).sin(), (uy * turn).cos(), (ux * turn).sin(), (ux * turn).cos(), q, rho]
+    return torch.stack(out, 1)
+
+
+def ring_phases(f, y, x):
+    """Phases of ink rings, distance from the light, phases of arcs and flow lines; `f(channel, sigma)` gives a blur."""
+    ink = 1.15 * (1.25 * f(0, 8.0) + 0.75 * f(1, 4.0) + 0.16 * f(2, 2.0) + 0.25)
+    r = (x * x + (y + 0.1) ** 2).sqrt()
+    arc = 3.3 * r + 0.55 * f(0, 8.0) + 0.30 * f(1, 4.0)
+    return ink, r, arc, 1.25 * f(2, 4.0) + 0.8 * f(3, 8.0) + 1.1 * x
+
+
+def blossom_phases(f, iy, ix, k):
+    """Place (down, across) in lattice k in periods, wave of the petals, distance from the nearest centre in periods; then
+    the vector from there in cells and the two fields. iy, ix: cells from the middle."""
+    p, sigma, n, lean = PERIODS[k], (8.0, 4.0)[k], PETALS[k], (3, 2)[k]
+    uy, ux = iy / p - BEND * f(0, sigma), ix / p - BEND * f(1, sigma)
+    vy, vx = (uy - uy.round()) * p, (ux - ux.round()) * p
+    a = f(lean, sigma)
+    q = torch.cos(n * (torch.atan2(vy, vx + 1e-6) + 0.9 * a))
+    return uy, ux, q, (vy * vy + vx * vx).sqrt() / p, vy, vx, a, f(5 - lean, sigma)
 
 
 def coordinates(h: int, w: int) -> torch.Tensor:
@@ -147,7 +181,7 @@ class Denoiser(nn.Module):
         self.null = nn.Parameter(torch.randn(1, 1, CONTEXT_WIDTH) * 0.1)   # always the first context token
         self.scene_name = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
         self.scene_value = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
-        self.conv_in = conv3(LATENT * (1 + len(SIGMAS) + len(TALL)) + 2 + 4 * len(PERIODS), c0)
+        self.conv_in = conv3(LATENT * (1 + len(SIGMAS) + len(TALL)) + 2 + GUIDES, c0)
         self.enc0 = Block(c0, cond)
         self.down0 = nn.Conv2d(4 * c0, c1, 1)
         self.enc1 = Block(c1, cond)
@@ -179,8 +213,8 @@ class Denoiser(nn.Module):
         tokens = self.null.expand(b, -1, -1)
         if context is not None:
             tokens = torch.cat([tokens, context], 1)
-        place = torch.cat([coordinates(h, w), lattice(h, w)]).to(x).expand(b, -1, -1, -1)
-        u = torch.cat([x, blurs(x), place], 1)
+        seen = blurs(x)
+        u = torch.cat([x, seen, coordinates(h, w).to(x).expand(b, -1, -1, -1), guides(seen)], 1)
         u = u.contiguous(memory_format=torch.channels_last)
         s0 = self.enc0(self.conv_in(u), e)
         s1 = self.enc1(self.down0(F.pixel_unshuffle(s0, 2)), e)

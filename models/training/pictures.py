@@ -12,7 +12,7 @@ import math
 
 import torch
 
-from network import FACTOR, GENRES
+from network import FACTOR, GENRES, PERIODS, blossom_phases, ring_phases
 
 PIXELS_AT_ONCE = 4 * 256 * 256          # planes that stay in the cache
 _ROWS: dict = {}
@@ -180,22 +180,11 @@ class Canvas:
         return x.mul_(-2.14).add_(1.14).clamp_(-1, 1)
 
 
-class Lattice:
-    """Places on a lattice of `spacing` cells, centred on the picture and bent by a smooth field.
-
-    Everything is read at the pixel itself: the vector (dy, dx, in cells) from the nearest place, and in `read` the blurs
-    of the extra channels. So a blossom leans and swells with the field that crosses it, and what a pixel shows follows
-    from what the denoiser sees there.
-    """
-
-    def __init__(self, c, spacing, bend, sigma, extra=()):
-        self.size = spacing
-        oy, ox = (c.h - 1) / 2, (c.w - 1) / 2
-        at = lambda centres, o, field: (centres - o - bend * spacing * field) / spacing
-        uy = at(c.cy[None, :, None], oy, c.field(0, sigma))
-        ux = at(c.cx[None, None, :], ox, c.field(1, sigma))
-        self.vy, self.vx = (uy - uy.round()).mul_(spacing), (ux - ux.round()).mul_(spacing)
-        self.read = [c.field(ch, sigma) for ch in extra]
+def blossom(c, k):
+    """Lattice k of network.py, at pixels: vector from the centre in cells (dy, dx), wave of the petals, two fields."""
+    oy, ox = (c.h - 1) / 2, (c.w - 1) / 2
+    _, _, q, _, vy, vx, a, e = blossom_phases(c.field, (c.cy - oy)[None, :, None], (c.cx - ox)[None, None, :], k)
+    return vy, vx, q, a, e
 
 
 def u(t):
@@ -205,8 +194,7 @@ def u(t):
 
 def ink(c):
     """Suminagashi: wide rings of ink on water, drawn out by its currents; one edge sharp, the other a wash."""
-    phase = (1.25 * c.field(0, 8.0, scaled=True) + 0.75 * c.field(1, 4.0, scaled=True)
-             + 0.16 * c.field(2, 2.0, scaled=True) + 0.5 * c.whole(3) + 0.25) * 1.15
+    phase = ring_phases(c.field, c.y, c.x)[0]
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
@@ -321,30 +309,23 @@ def coral(c):
 def neurons(c):
     """Cells with forking dendrites that glow over a net of far axons."""
     shift = ramp(-1.2, 1.2, c.field(3, 8.0) + 0.8 * c.whole(0))
-    wy = 0.7 * c.field(0, 2.0) + 1.0 * c.field(1, 4.0)
-    wx = 0.7 * c.field(1, 2.0) + 1.0 * c.field(2, 4.0)
     net = 0
     for ch, px, amp in ((3, 6.0, 0.20), (2, 4.0, 0.42)):
         f = c.band(ch, 2.0)
         d = f.abs() / steep(f).add_(0.012)
         net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
     layers = []
-    for spacing, sigma, n, thick, extra in ((8.0, 4.0, 5, 0.80, (3, 2)), (16.0, 8.0, 6, 1.30, (2, 3))):
-        s = Lattice(c, spacing, 0.20, sigma, extra)
-        a, e = s.read
-        unit = s.size * thick / 12
-        r0 = (s.vy * s.vy + s.vx * s.vx).sqrt_()
-        k = ramp(0.5, 5.0, r0)
-        vy, vx = s.vy + wy * k, s.vx + wx * k
+    for lattice, n, thick in ((1, 6, 0.80), (0, 5, 1.30)):
+        vy, vx, wave, a, e = blossom(c, lattice)
+        size = PERIODS[lattice]
+        unit = size * thick / 12
         r = (vy * vy + vx * vx).sqrt_()
-        th = torch.atan2(vy, vx + 1e-6)
         big = torch.tanh(e).mul_(0.12).add_(0.88)
-        reach = s.size * 0.56 * big
-        fade = (1 - r0 / reach).clamp_(min=0)
-        th = th + 0.5 * a + 0.35 * torch.cos(th + 1.0 * e)
-        q = torch.remainder(th * (n / (2 * math.pi)), 1.0).sub_(0.5).abs_()
+        reach = size * 0.56 * big
+        fade = (1 - r / reach).clamp_(min=0)
+        away = torch.acos(wave.clamp(-0.9999, 0.9999)).mul_(1 / (2 * math.pi))      # from the middle of an arm: 0 .. 0.5
         fork = 0.13 * ramp(0.45, 0.95, r / reach)
-        d = (q - fork).abs_().mul_(r * (2 * math.pi / n))
+        d = (away - fork).abs_().mul_(r * (2 * math.pi / n))
         w = unit * big * (0.50 * fade + 0.85 * torch.exp(r / (unit * -1.5)))
         sd = torch.maximum(w - d, unit * 1.25 * big - r) - 0.4 * ramp(0.12, 0, fade)
         layers.append((sd, r / unit, fade, a))
@@ -430,11 +411,9 @@ def mountains(c):
 
 def glass(c):
     """A window in lead: arcs around the light cut by flowing lines, its colours in rings around the light."""
-    ly = -0.1 + 0.3 * c.horizon
+    ly = -0.1
     turn = torch.tanh(c.whole(0))
-    r = (c.x ** 2 + (c.y - ly) ** 2).sqrt_()
-    arc = 3.3 * r + 0.55 * c.field(0, 8.0) + 0.30 * c.field(1, 4.0, scaled=True) + 0.3 * turn
-    flow = 1.25 * c.field(2, 4.0, scaled=True) + 0.8 * c.field(3, 8.0, scaled=True) + 1.1 * c.x
+    _, r, arc, flow = ring_phases(c.field, c.y, c.x)
     dist = 1e3
     for f in (arc, flow):
         fr = f - f.floor()
@@ -500,17 +479,15 @@ def surf(c):
     return c.finish(rgb)
 
 
-def blossoms(c, spacing, bend, sigma, petals, size, extra):
-    """Flowers on a bent lattice: planes (depth of edge in px, radius, petal wave, slant, two smooth fields, shade)."""
-    s = Lattice(c, spacing, bend, sigma, extra)
-    vy, vx, (a, e) = s.vy, s.vx, s.read
+def blossoms(c, lattice, size):
+    """Flowers: planes (depth of edge in px, radius, petal wave, slant, two smooth fields)."""
+    vy, vx, q, a, e = blossom(c, lattice)
     r = (vy * vy + vx * vx).sqrt_()
-    q = torch.cos((torch.atan2(vy, vx + 1e-6) + 0.9 * a).mul_(petals))
-    radius = torch.tanh(e + 0.3).mul_(0.22).add_(0.78).mul_(s.size * size * c.size.clamp(max=1.0))
+    radius = torch.tanh(e + 0.3).mul_(0.22).add_(0.78).mul_(PERIODS[lattice] * size * c.size.clamp(max=1.0))
     rho = r / radius
     edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
     slant = (vy * 0.28 + vx * 0.22) / radius
-    return edge, rho, q, slant, a, e, torch.ones_like(edge)
+    return edge, rho, q, slant, a, e
 
 
 def flowers(c):
@@ -525,19 +502,18 @@ def flowers(c):
     deep = c.vary((.62, .03, .16), (.40, .04, .46), 0.5 + 0.5 * torch.tanh(c.whole(1)))
     front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
     behind = ((.16, .34, .86), (.40, .28, .86), (.78, .80, 1.0), (.84, .42, .74))
-    for spacing, sigma, petals, size, dim, extra, stops in ((16.0, 8.0, 5, 0.50, 1.0, (3, 2), front),
-                                                            (8.0, 4.0, 6, 0.50, 0.68, (2, 3), behind)):
-        edge, rho, q, slant, a, e, shade = blossoms(c, spacing, 0.13, sigma, petals, size, extra)
+    for lattice, size, dim, stops in ((0, 0.50, 1.0, front), (1, 0.50, 0.68, behind)):
+        edge, rho, q, slant, a, e = blossoms(c, lattice, size)
         m = (edge / 1.8).add_(0.5).clamp_(0, 1)
         lit = (0.50 + 0.56 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
-        lit = lit * shade * sun * dim
+        lit = lit * sun * dim
         heart = ramp(0.27, 0.22, rho)
         petal = m * (1 - heart) * lit * cover
         throat = ramp(0.8, 0.22, rho).mul_(0.75)
         t = (0.5 + 0.26 * a + 0.16 * e + 0.30 * mood + 0.30 * (rho - 0.65)).clamp_(0, 1).mul_(len(stops) - 1)
         terms += [((1 - (t - k).abs_()).clamp_(min=0).mul_(petal * (1 - throat)), stop) for k, stop in enumerate(stops)]
         terms.append((petal * throat, deep))
-        dome = m * heart * cover * shade * dim
+        dome = m * heart * cover * dim
         rim = ramp(0.05, 0.25, rho)
         terms += [(dome * (1 - rim) * (1 - 1.2 * slant), (1.0, .80, .20)), (dome * rim, (.60, .26, .03))]
         cover = cover * (1 - m) * (1 - 0.6 * (edge.clamp_max(0) * 0.055).exp_())
