@@ -54,7 +54,7 @@ def reference(box: network.Box) -> dict:
                 x = x + box.denoiser(x, torch.full((1,), i / steps), genre, mood, context) / steps
             out[f"{name}.latent.steps{steps}.context"] = x
     out["square.blurs"], out["square.whole"] = network.blurs(out["square.z"]), network.whole(out["square.z"])
-    out["wide.lattice"] = network.lattice(*SHAPES["wide"])[None]
+    out["wide.guides"] = network.guides(network.blurs(out["wide.z"]))
     picture = box.decoder(out["wide.latent.steps1.context"])
     out["wide.picture.steps1.context"] = picture
     out["wide.encoded"] = box.encoder(picture.clamp(-1, 1))
