@@ -67,7 +67,8 @@ def export(box: network.Box, box_path, reference_path, minutes: float, seed: int
             "sigmas": ",".join(f"{s:g}" for s in network.SIGMAS), "periods": ",".join(f"{p:g}" for p in network.PERIODS),
             "tall": ",".join(f"{a:g}x{d:g}" for a, d in network.TALL), "trained_minutes": f"{minutes:.0f}",
             "seed": str(seed), "note": note}
-    pathlib.Path(box_path).parent.mkdir(parents=True, exist_ok=True)
+    for path in (box_path, reference_path):
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_file(half, str(box_path), meta)
     box.load_state_dict({k: v.float() for k, v in half.items()})
     save_file(reference(box.eval()), str(reference_path), {"made_by": "models/training/export.py"})
