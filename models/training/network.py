@@ -14,6 +14,11 @@ import torch.nn.functional as F
 
 GENRES = ["ink", "aurora", "coral", "neurons", "mountains", "glass", "surf", "flowers"]
 SIGMAS = (1.0, 2.0, 4.0, 8.0)            # cells of the latent; the picture generator draws with the same blurs
+TALL = ((1.0, 4.0), (2.0, 4.0), (4.0, 8.0))   # blurs that are taller than wide: (across, down)
+PERIODS = (16.0, 8.0)                    # cells; of the two lattices of blossoms and cell bodies
+BEND = 0.16                              # of a lattice by the fields, in periods
+PETALS = (5, 6)
+GUIDES = 9 + 6 * len(PERIODS)
 SCENE = ["hue", "warmth", "density", "horizon"]   # what the context tokens of the box itself can say, each -1..1
 CONTEXT_WIDTH = 64                       # of a context token; a signal encoder projects into this
 LATENT = 4
@@ -39,15 +44,74 @@ _BLURS: dict = {}
 
 
 def blurs(x: torch.Tensor) -> torch.Tensor:
-    """(b, c, h, w) -> (b, c * len(SIGMAS), h, w), sigma-major: all channels at the first sigma, then the next."""
+    """(b, c, h, w) -> (b, c * (len(SIGMAS) + len(TALL)), h, w): all channels at the first blur, then the next.
+
+    Limited to -4..4: of unit noise they are unit normal, of a plain picture (t towards 1) they would reach 60.
+    """
     h, w = x.shape[-2:]
     out = []
-    for s in SIGMAS:
-        for n in (h, w):
+    for across, down in [(s, s) for s in SIGMAS] + list(TALL):
+        for n, s in ((h, down), (w, across)):
             if (n, s, x.device) not in _BLURS:
                 _BLURS[n, s, x.device] = blur_matrix(n, s).to(x.device)
-        out.append(_BLURS[h, s, x.device] @ x.float() @ _BLURS[w, s, x.device].T)
-    return torch.cat(out, 1)
+        out.append(_BLURS[h, down, x.device] @ x.float() @ _BLURS[w, across, x.device].T)
+    return torch.cat(out, 1).clamp(-4, 4)
+
+
+def whole(x: torch.Tensor) -> torch.Tensor:
+    """(b, 4, h, w) -> (b, 12): of each channel the mean and the moments across and down, channel-major.
+
+    Of unit noise each is a unit normal number. They carry what is the same in the whole picture: palette, light, place
+    of the sun; no convolution could see them. Limited to -3..3: near the picture (t towards 1) they would reach 60.
+    """
+    h, w = x.shape[-2:]
+    gx, gy = (torch.linspace(-1, 1, n, device=x.device) for n in (w, h))
+    mean = x.sum((2, 3)) / math.sqrt(h * w)
+    across = (x.sum(2) @ gx) / (math.sqrt(h) * gx.norm())
+    down = (x.sum(3) @ gy) / (math.sqrt(w) * gy.norm())
+    return torch.stack([mean, across, down], -1).flatten(1).clamp(-3, 3)
+
+
+def guides(seen: torch.Tensor) -> torch.Tensor:
+    """(b, 28, h, w) blurs -> (b, GUIDES, h, w): phases of the lines that pictures are composed of.
+
+    The picture generator draws rings, arcs, flow lines and blossoms at the phases of these same sums of blurs. Sine and
+    cosine spare the denoiser the learning of periodic functions, which would take it very long. In this order: ink rings
+    (whole and quarter phase), distance from the light, arcs around it, flow lines; then for each of PERIODS the place in
+    the bent lattice (sine and cosine down and across), the wave of the petals and the distance from the centre.
+    """
+    h, w = seen.shape[-2:]
+    f = lambda channel, sigma: seen[:, 4 * SIGMAS.index(sigma) + channel]
+    y, x = coordinates(h, w).to(seen)
+    ink, r, arc, flow = ring_phases(f, y, x)
+    turn = 2 * math.pi
+    out = [(ink * turn).sin(), (ink * turn).cos(), (ink * turn / 4).sin(), (ink * turn / 4).cos(), r.expand_as(ink),
+           (arc * turn).sin(), (arc * turn).cos(), (flow * turn).sin(), (flow * turn).cos()]
+    iy = (torch.arange(h, device=seen.device) - (h - 1) / 2)[:, None]
+    ix = (torch.arange(w, device=seen.device) - (w - 1) / 2)[None]
+    for k in range(len(PERIODS)):
+        uy, ux, q, rho = blossom_phases(f, iy, ix, k)[:4]
+        out += [(uy * turn).sin(), (uy * turn).cos(), (ux * turn).sin(), (ux * turn).cos(), q, rho]
+    return torch.stack(out, 1)
+
+
+def ring_phases(f, y, x):
+    """Phases of ink rings, distance from the light, phases of arcs and flow lines; `f(channel, sigma)` gives a blur."""
+    ink = 1.15 * (1.25 * f(0, 8.0) + 0.75 * f(1, 4.0) + 0.16 * f(2, 2.0) + 0.25)
+    r = (x * x + (y + 0.1) ** 2).sqrt()
+    arc = 3.3 * r + 0.55 * f(0, 8.0) + 0.30 * f(1, 4.0)
+    return ink, r, arc, 1.25 * f(2, 4.0) + 0.8 * f(3, 8.0) + 1.1 * x
+
+
+def blossom_phases(f, iy, ix, k):
+    """Place (down, across) in lattice k in periods, wave of the petals, distance from the nearest centre in periods; then
+    the vector from there in cells and the two fields. iy, ix: cells from the middle."""
+    p, sigma, n, lean = PERIODS[k], (8.0, 4.0)[k], PETALS[k], (3, 2)[k]
+    uy, ux = iy / p - BEND * f(0, sigma), ix / p - BEND * f(1, sigma)
+    vy, vx = (uy - uy.round()) * p, (ux - ux.round()) * p
+    a = f(lean, sigma)
+    q = torch.cos(n * (torch.atan2(vy, vx + 1e-6) + 0.9 * a))
+    return uy, ux, q, (vy * vy + vx * vx).sqrt() / p, vy, vx, a, f(5 - lean, sigma)
 
 
 def coordinates(h: int, w: int) -> torch.Tensor:
@@ -112,11 +176,12 @@ class Denoiser(nn.Module):
         self.genre = nn.Linear(len(GENRES), cond, bias=False)
         self.mood = nn.Linear(2, cond, bias=False)          # calm..vivid, dark..bright, each -1..1
         self.time = nn.Linear(16, cond)
+        self.whole = nn.Linear(3 * LATENT, cond, bias=False)
         self.cond = nn.Linear(cond, cond)
         self.null = nn.Parameter(torch.randn(1, 1, CONTEXT_WIDTH) * 0.1)   # always the first context token
         self.scene_name = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
         self.scene_value = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
-        self.conv_in = conv3(LATENT * (1 + len(SIGMAS)) + 2, c0)
+        self.conv_in = conv3(LATENT * (1 + len(SIGMAS) + len(TALL)) + 2 + GUIDES, c0)
         self.enc0 = Block(c0, cond)
         self.down0 = nn.Conv2d(4 * c0, c1, 1)
         self.enc1 = Block(c1, cond)
@@ -143,11 +208,13 @@ class Denoiser(nn.Module):
         b, _, h, w = x.shape
         angle = t[:, None] * math.pi * 2.0 ** torch.arange(8, device=x.device)
         e = self.genre(genre) + self.mood(mood) + self.time(torch.cat([angle.cos(), angle.sin()], 1))
+        e = e + self.whole(whole(x))
         e = F.silu(self.cond(F.silu(e)))
         tokens = self.null.expand(b, -1, -1)
         if context is not None:
             tokens = torch.cat([tokens, context], 1)
-        u = torch.cat([x, blurs(x), coordinates(h, w).to(x).expand(b, -1, -1, -1)], 1)
+        seen = blurs(x)
+        u = torch.cat([x, seen, coordinates(h, w).to(x).expand(b, -1, -1, -1), guides(seen)], 1)
         u = u.contiguous(memory_format=torch.channels_last)
         s0 = self.enc0(self.conv_in(u), e)
         s1 = self.enc1(self.down0(F.pixel_unshuffle(s0, 2)), e)
@@ -156,7 +223,10 @@ class Denoiser(nn.Module):
         m = self.mid1(m, e)
         s1 = self.dec1(s1 + F.pixel_shuffle(self.up1(m), 2), e)
         s0 = self.dec0(s0 + F.pixel_shuffle(self.up0(s1), 2), e)
-        return self.conv_out(F.silu(s0))
+        # What is known of the velocity before looking: for unit z and x, k is the regression of x - z on x_t. At t = 0 it is
+        # -1, so that the layers give the picture's latent itself and need not carry the noise through.
+        k = (2 * t - 1) / (t * t + (1 - t) ** 2)
+        return self.conv_out(F.silu(s0)) + k[:, None, None, None] * x
 
 
 class Residual(nn.Module):

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What plays when nothing is said.
-const FIRST_PRESET: &str = "02-aurora";
+const FIRST_PRESET: &str = "01-ink";
 const FIRST_SOURCE: &str = "synth://rat";
 
 /// A show that has not begun.

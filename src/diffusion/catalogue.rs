@@ -21,7 +21,9 @@ pub struct Entry {
 /// Why a model cannot be loaded. Each message names the model or file and the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("there is no model or file {name:?}; models are {known}, or the path of a diffusers folder or a .safetensors file")]
+    #[error(
+        "there is no model or file {name:?}; models are {known}, or the path of a diffusers folder or a .safetensors file"
+    )]
     Unknown { name: String, known: String },
     #[error("{path} cannot be read: {why}")]
     Read { path: PathBuf, why: std::io::Error },

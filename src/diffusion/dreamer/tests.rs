@@ -76,7 +76,9 @@ fn scripted(shade: u8, gate: Option<Receiver<()>>) -> Stage {
         latent_channels: 1,
         factor: 1,
         multiple: 1,
-        max_steps: 1, usual_steps: 1, reads_text: false,
+        max_steps: 1,
+        usual_steps: 1,
+        reads_text: false,
         weights: 0,
     };
     Stage { model: Box::new(Scripted { card, gate, begun, dropped: dropped.clone(), shade }), begun: seen, dropped }
