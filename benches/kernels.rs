@@ -4,6 +4,8 @@
 //! the direct convolution (Winograd's way does fewer and shows more). candle's own convolution runs
 //! beside ours as the yardstick; benches/pytorch.py measures PyTorch on the same weights.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
+
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::{hint::black_box, sync::Arc, time::Instant};

@@ -1,6 +1,6 @@
 //! The command line as a script sees it: exit codes, one sentence on stderr, results on stdout.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::process::{Command, Output};
 

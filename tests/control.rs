@@ -1,6 +1,6 @@
 //! The shipped presets and the whole table, with the model in the box and the shipped shaders.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use wavedream::{
     app::full_table,

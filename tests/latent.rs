@@ -1,5 +1,7 @@
 //! The five mappings on signals that are drawn here: moments, whiteness, motion, broken input, other shapes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
+
 use std::{path::Path, time::Instant};
 
 use wavedream::{

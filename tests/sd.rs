@@ -4,6 +4,8 @@
 //! same layout (a diffusers folder with case.safetensors in it) are compared by
 //! `SD_CASES=folder:folder cargo test --release --test sd -- --ignored`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
+
 #[path = "sd/case.rs"]
 mod case;
 #[path = "sd/command.rs"]

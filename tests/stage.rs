@@ -1,7 +1,7 @@
 //! The stage on whatever adapter there is, lavapipe in CI: transitions by the rule of 0 and 1, crossfade, freeze,
 //! blackout, fit, feedback, determinism. Without an adapter these tests say so and check nothing.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
 
 mod stage_pictures;
 

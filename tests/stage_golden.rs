@@ -1,7 +1,7 @@
 //! Each effect and each transition against a recorded picture of 160x90. `UPDATE_FIXTURES=1` records them anew: look at
 //! what changed in tests/golden before committing it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
 
 mod stage_pictures;
 

@@ -1,7 +1,7 @@
 //! Sheets to look at: `SHEETS=folder cargo test --release --test stage_sheets -- --ignored`. The shaders of the
 //! checkout are read when it runs, so that a change of a shader needs no build.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
 
 mod stage_pictures;
 

@@ -207,7 +207,7 @@ impl StageDials {
     pub fn find_uses(&mut self, shaders: &ShaderLibrary) {
         self.layout = self.table.layout();
         let dials = |kind: Kind, under: &str| -> Vec<UseDials> {
-            let of_kind = shaders.declarations().into_iter().filter(|declared| declared.kind == kind);
+            let of_kind = shaders.declarations().filter(|declared| declared.kind == kind);
             of_kind
                 .map(|declared| {
                     let find = |name: &str| self.table.handle(&format!("/{under}/{}/{name}", declared.name)).ok();

@@ -82,6 +82,7 @@ impl Line {
         &self.intake
     }
 
+    #[cfg(feature = "window")]
     pub fn mapping_name(&self) -> &'static str {
         self.mapping.name()
     }

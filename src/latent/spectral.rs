@@ -57,12 +57,12 @@ impl Spectral {
         let secs = frames as f64 / MAPPING_RATE_HZ as f64;
         let bands = self.bands.read();
         let near = if at_once { 1.0 } else { 1.0 - (-secs / FOLLOW_SECS).exp() };
-        for plane in 0..PLANES {
+        for (plane, turn_secs) in TURN_SECS.iter().enumerate().take(PLANES) {
             let Band { level, pace } = bands.get(plane).copied().unwrap_or(Band { level: 0.0, pace: 1.0 });
             let usual = if plane < BANDS { 1.0 } else { DRIFT };
             let wanted = usual * (GROWTH * f64::from(self.drive) * level).exp();
             self.lengths[plane] += near * (wanted - self.lengths[plane]);
-            self.angles[plane] = (self.angles[plane] + TAU * secs * pace / TURN_SECS[plane]) % TAU;
+            self.angles[plane] = (self.angles[plane] + TAU * secs * pace / turn_secs) % TAU;
         }
     }
 

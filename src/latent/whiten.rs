@@ -71,7 +71,7 @@ impl Whiten {
         self.predictor.push(&own, &mut novel);
         self.channels.push(&novel, white);
         self.seen += 1;
-        if self.seen % UPDATE_FRAMES == 0 {
+        if self.seen.is_multiple_of(UPDATE_FRAMES) {
             self.shared.solve();
             self.predictor.solve();
             self.channels.solve();

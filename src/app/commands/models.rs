@@ -38,7 +38,7 @@ fn show(name: &str) -> Result<()> {
     line("sides", format!("multiples of {} pixels", card.factor * card.multiple));
     for (width, height) in SIZES_PX {
         let shape = Shape { channels: card.latent_channels, height: height / card.factor, width: width / card.factor };
-        if shape.height % card.multiple == 0 && shape.width % card.multiple == 0 {
+        if shape.height.is_multiple_of(card.multiple) && shape.width.is_multiple_of(card.multiple) {
             let cost = |steps| model.flops(shape, steps) as f64 / 1e9;
             let most = card.max_steps;
             line("cost", format!("{width}x{height}: {:.1} GFLOP in 1 step, {:.1} in {most}", cost(1), cost(most)));

@@ -63,6 +63,7 @@ impl Linear {
 }
 
 /// A 3x3 convolution with a border of zeros: `(b, inputs, h, w)` to `(b, outputs, h, w)`.
+#[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
 pub enum Conv3 {
     /// Packed for the CPU.
     Packed(Conv3x3),
