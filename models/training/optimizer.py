@@ -1,6 +1,7 @@
-"""AdamW, and for the autoencoder Muon for the matrices inside the network (Jordan et al. 2024, Newton-Schulz orthogonalised momentum; step size
-matched to Adam's as in Liu et al. 2025, "Muon is scalable"), AdamW for the rest. The work of one step is
-shared out among the worker threads.
+"""AdamW, and for the autoencoder Muon for the matrices inside the network.
+
+Muon: Jordan et al. 2024, Newton-Schulz orthogonalised momentum; step size matched to Adam's as in Liu et al. 2025, "Muon is
+scalable". The work of one step is shared out among the worker threads.
 """
 import torch
 
