@@ -22,6 +22,8 @@ const RING_SECS: u64 = 64;
 const BLOCK_FRAMES: usize = 8192;
 /// A file or synthetic source is read at least so far, so that early windows can be mirrored from a whole one.
 const AHEAD_SECS: f64 = 2.0;
+/// Numbers kept free for samples mirrored before the start: more than any window is long.
+const BEFORE_START: u64 = 1 << 20;
 /// Arrivals remembered, one a block.
 const ARRIVALS: usize = 4096;
 
@@ -165,11 +167,13 @@ impl Intake {
     }
 
     /// As [`Self::window_at_hop`], but before the first whole window the signal is mirrored at its start, so that
-    /// a show can begin at once. None only when nothing has come yet, or it is forgotten.
+    /// a show can begin at once. Its samples are numbered from [`BEFORE_START`] earlier, so that each sample, mirrored or
+    /// not, has one number and a mapping sees the signal move on. None only when nothing has come yet, or it is forgotten.
     pub fn window_at_hop_or_mirrored(&self, hop: u64, samples: usize) -> Option<Window> {
         let end = hop_end(hop);
+        let first_sample = (end + BEFORE_START).checked_sub(samples as u64)?;
         if end >= samples as u64 {
-            return self.window_at_hop(hop, samples);
+            return Some(Window { first_sample, ..self.window_at_hop(hop, samples)? });
         }
         let there = self.ring.total().min(samples as u64);
         if there == 0 || self.ring.oldest() > 0 || end > self.ring.total() {
@@ -179,7 +183,7 @@ impl Intake {
         for number in end as i64 - samples as i64..end as i64 {
             values.extend_from_slice(self.ring.frame(reflect(number, there))?);
         }
-        Some(Window { stamp: self.stamp(hop, end), first_sample: 0, samples: values })
+        Some(Window { stamp: self.stamp(hop, end), first_sample, samples: values })
     }
 
     /// The window that ends at a moment of signal time, to the nearest sample; None if it is not wholly in the signal.

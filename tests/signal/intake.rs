@@ -169,3 +169,15 @@ fn what_is_asked_for_wrongly_is_answered_with_the_way_out() {
         assert!(!error.contains('\n'));
     }
 }
+
+#[test]
+fn before_the_first_whole_window_the_mirrored_ones_move_on_sample_by_sample() {
+    let mut intake = Intake::open("synth://rat?seed=5", Settings::default()).unwrap();
+    intake.advance_to(2.0).unwrap();
+    let windows: Vec<_> = (1..50).map(|hop| intake.window_at_hop_or_mirrored(hop, 512).unwrap()).collect();
+    for (hop, pair) in (1_u64..).zip(windows.windows(2)) {
+        let moved = (pair[1].first_sample - pair[0].first_sample) as usize;
+        assert_eq!(moved as u64, (hop + 1) * 512 / 30 - hop * 512 / 30);
+        assert_eq!(pair[0].samples[moved * 32..], pair[1].samples[..(512 - moved) * 32], "hop {hop}");
+    }
+}
