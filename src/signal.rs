@@ -21,6 +21,14 @@
 //! | `.edf` `.bdf` | `rate` (resample to), `channels`, `loop`, `from`, `to`, `scale` |
 //! | `.wav` | `rate` (instead of the one it states), `channels`, `loop`, `from`, `to`, `scale` |
 //! | `.csv` `.tsv` `.txt` | `rate`, `channels`, `loop`, `from`, `to`, `scale`, `time` (column, or `none`) |
+//! | `osc://ADDR:PORT/pattern` | `rate`, `preset`, `events`, `decay`, `stream`, and those of every live source |
+//! | `lsl://NAME` | `type`, `source`, `host`, `rate`, `order`, and those of every live source |
+//! | `udp://ADDR:PORT` | `rate`, `stream`, and those of every live source |
+//! | `serial://DEVICE` | `baud`, `rate`, and those of every live source |
+//! | `stdin://` | `rate`, `format` (lines, f32), and those of every live source |
+//! | `audio://NAME` | `as` (wave, bands, level), `bands`, `rate`, and those of every live source |
+//! | `zmq://HOST:PORT` | `stream`, and those of every live source |
+//! | every live source | `stale` (seconds), `then` (hold, calm, stand-in), `channels`, `scale` |
 
 pub mod conditioner;
 mod error;
@@ -29,6 +37,8 @@ mod filter;
 pub mod health;
 mod inspect;
 mod intake;
+pub mod live;
+mod pace;
 mod random;
 pub mod resample;
 mod ring;
@@ -42,6 +52,7 @@ pub use error::SourceError;
 pub use health::Health;
 pub use inspect::{ChannelReport, Report, inspect};
 pub use intake::{Intake, Progress, Trace};
+pub use live::flow::Flow;
 
 use crate::Stamp;
 use url::Address;
@@ -92,6 +103,8 @@ pub struct Description {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     Frames(usize),
+    /// Nothing yet, but [`Source::description`] has other channels or another rate from here on.
+    Changed,
     /// The source is over and will bring nothing more.
     End,
 }
@@ -113,6 +126,14 @@ pub trait Source: Send {
     fn state(&self) -> Option<&str> {
         None
     }
+    /// How a live source arrives; None for what is not live.
+    fn flow(&self) -> Option<&Flow> {
+        None
+    }
+    /// The next thing that has happened to it and that a person should read.
+    fn message(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// 32 channels of conditioned signal at [`MAPPING_RATE_HZ`], ending at one moment.
@@ -125,10 +146,8 @@ pub struct Window {
     pub samples: Vec<f64>,
 }
 
-/// Schemes of sources that this version opens.
-const KNOWN_SCHEMES: [&str; 2] = ["synth", "file"];
-/// Schemes whose place is kept for live sources.
-const LATER_SCHEMES: [&str; 7] = ["osc", "audio", "lsl", "zmq", "udp", "serial", "stdin"];
+/// Schemes of sources that are not live.
+const STILL_SCHEMES: [&str; 2] = ["synth", "file"];
 
 /// Opens a path or URL such as `synth://rat?seed=3` or `recording.npy?rate=1000&channels=0-31,40&loop`.
 ///
@@ -140,13 +159,11 @@ pub fn open(url_or_path: &str) -> Result<Box<dyn Source>, SourceError> {
     match address.scheme.as_deref() {
         None | Some("file") => file::open(&address),
         Some("synth") => synth::open(&address),
-        Some(scheme) if LATER_SCHEMES.contains(&scheme) => {
-            Err(SourceError::NotInThisVersion { url: address.text.clone(), scheme: scheme.to_owned() })
-        }
+        Some(scheme) if live::SCHEMES.contains(&scheme) => live::open(scheme, &address),
         Some(scheme) => Err(SourceError::UnknownScheme {
             url: address.text.clone(),
             scheme: scheme.to_owned(),
-            hint: error::did_you_mean(scheme, &KNOWN_SCHEMES),
+            hint: error::did_you_mean(scheme, &[&STILL_SCHEMES[..], &live::SCHEMES[..]].concat()),
         }),
     }
 }

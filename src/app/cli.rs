@@ -16,11 +16,14 @@ Examples:
   wavedream recording.npy?rate=1000 --fullscreen    your recording, 1000 samples a second
   wavedream --source synth://wind --preset coral    wind instead of a brain
   wavedream render session.edf --seconds 60 -o film.mp4
+  wavedream osc://0.0.0.0:5000?preset=muse          a headset, over the network
   wavedream inspect session.edf                     what is in a recording, and what is odd about it
   wavedream params                                  everything that can be set
 
-A source is a file (.npy .edf .bdf .wav .csv) or a URL (synth://rat, synth://wind, synth://waves).
-After a ? come rate, channels, loop, from, to, scale: recording.npy?rate=1000&channels=0-31,40&loop
+A source is a file (.npy .edf .bdf .wav .csv) or a URL: synth://rat, synth://wind, synth://waves, or live:
+osc://0.0.0.0:9001/wind  lsl://NAME  udp://0.0.0.0:12345  serial:///dev/ttyUSB0  audio://default
+zmq://127.0.0.1:5556  stdin://?rate=1000  (all of them: ?stale=3&then=hold, calm or stand-in)
+After the ? of a file come rate, channels, loop, from, to, scale: recording.npy?rate=1000&channels=0-31,40&loop
 In most shells, put a source with & in quotes.";
 
 /// A living signal painted by a diffusion model, thirty pictures a second.

@@ -73,6 +73,11 @@ impl Line {
         Ok(())
     }
 
+    /// What has happened to the source since the last time and a person should read.
+    pub fn messages(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.intake.message()).collect()
+    }
+
     /// Of the newest window.
     pub fn pulse(&self) -> &Pulse {
         &self.pulse

@@ -163,7 +163,11 @@ impl Player {
         self.hop += 1;
         let Some(dials) = self.dials.load_full() else { return };
         let Some(line) = &mut self.line else { return };
-        match line.latent_at_hop(self.hop, dials.latent_shape()) {
+        let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
+        for text in line.messages() {
+            self.message(text);
+        }
+        match stepped {
             Ok((progress, latent)) => {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
@@ -228,8 +232,10 @@ impl Player {
     fn fail(&mut self, why: &str) {
         self.line = None;
         self.retry_at = Some(Instant::now() + RETRY);
-        self.message(why.to_owned());
-        let before = self.report.load();
+        let before = self.report.load_full();
+        if before.state != why {
+            self.message(why.to_owned());
+        }
         self.report.store(Arc::new(Report { state: why.to_owned(), ..Report::clone(&before) }));
     }
 

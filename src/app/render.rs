@@ -1,7 +1,7 @@
 //! `render`: the whole path by a virtual clock, into a film.
 //!
 //! One thread steps signal, model and stage; the film's encoder works beside it. Nothing here looks at a clock (but for
-//! the progress bar), so the same input gives the same frames, byte for byte on one machine.
+//! the progress bar and live sources), so the same input gives the same frames, byte for byte on one machine.
 
 use std::{
     io::IsTerminal,
@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -103,6 +103,7 @@ struct FrameMaker {
     look: Look,
     trace: SignalTrace,
     picture: Picture,
+    begun: Instant,
     hop: u64,
     /// Pictures that were due so far.
     due: u64,
@@ -136,9 +137,20 @@ impl FrameMaker {
             look: Look::default(),
             trace: SignalTrace::default(),
             picture: Picture::empty(),
+            begun: Instant::now(),
             hop: 0,
             due: 0,
         })
+    }
+
+    /// What a live source will bring is not there yet: its film is made no faster than it plays.
+    fn wait_for_live(&self) {
+        let due = self.begun + Duration::from_nanos(self.hop * 1_000_000_000 / HOPS_PER_SEC);
+        if self.line.intake().description().live
+            && let Some(wait) = due.checked_duration_since(Instant::now())
+        {
+            std::thread::sleep(wait);
+        }
     }
 
     /// Brings signal, picture and stage to frame `frame` and sends it on its way.
@@ -156,7 +168,11 @@ impl FrameMaker {
         let mut newest = None;
         while self.hop < last_hop.max(1) {
             self.hop += 1;
+            self.wait_for_live();
             let (_, latent) = self.line.latent_at_hop(self.hop, shape)?;
+            for message in self.line.messages() {
+                tracing::warn!("{message}");
+            }
             newest = latent.or(newest);
         }
         if let Some(latent) = newest {

@@ -33,10 +33,10 @@ pub enum SourceError {
     )]
     NeedsRate { path: String, kind: &'static str },
 
-    #[error("{url}: there is no kind of source '{scheme}://'{hint}; known are synth:// and paths of files")]
+    #[error(
+        "{url}: there is no kind of source '{scheme}://'{hint}; known are paths of files, synth://, osc://, lsl://, udp://, serial://, stdin://, audio:// and zmq://"
+    )]
     UnknownScheme { url: String, scheme: String, hint: String },
-    #[error("{url}: '{scheme}://' is not in this version; use synth:// or a file")]
-    NotInThisVersion { url: String, scheme: String },
     #[error("{url}: there is no synthetic signal '{name}'{hint}; known are rat, wind and waves")]
     UnknownSynth { url: String, name: String, hint: String },
     #[error("{url}: the key '{key}' is not known here{hint}; known are {known}")]

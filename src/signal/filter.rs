@@ -64,6 +64,13 @@ impl Biquad {
         Self::new([1.0, -2.0 * cos, 1.0], [1.0 + alpha, -2.0 * cos, 1.0 - alpha])
     }
 
+    /// Lets `centre_hz` pass untouched, and less and less of what is further off; `width_hz` wide at -3 dB.
+    pub fn band_pass(centre_hz: f64, width_hz: f64, rate_hz: f64) -> Self {
+        let (sin, cos) = (TAU * centre_hz / rate_hz).sin_cos();
+        let alpha = sin * width_hz / (2.0 * centre_hz);
+        Self::new([alpha, 0.0, -alpha], [1.0 + alpha, -2.0 * cos, 1.0 - alpha])
+    }
+
     /// 24 dB an octave above `corner_hz`.
     pub fn butterworth_low_pass(corner_hz: f64, rate_hz: f64) -> [Self; 2] {
         BUTTERWORTH_4.map(|quality| Self::low_pass(corner_hz, quality, rate_hz))

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::health::Meter;
-use super::{Annotation, Read, SourceError};
+use super::{Annotation, Flow, Read, Source, SourceError};
+
+mod live;
 
 /// Read of an endless source when nothing is said.
 const ENDLESS_SECS: f64 = 10.0;
@@ -44,6 +46,9 @@ pub struct Report {
     pub duration_secs: Option<f64>,
     /// Of which the figures were taken.
     pub inspected_secs: f64,
+    /// How a live source arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<Flow>,
     pub annotations: Vec<Annotation>,
     pub odd: Vec<String>,
 }
@@ -54,6 +59,9 @@ pub struct Report {
 /// As [`super::open`].
 pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
     let mut source = super::open(url)?;
+    if source.description().live {
+        return inspect_live(source.as_mut(), seconds);
+    }
     let description = source.description().clone();
     let width = description.channels.len();
     let mut meters = vec![Meter::new(description.rate_hz); width];
@@ -71,7 +79,7 @@ pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
                 measure(*x, last, meter);
             }
         }
-        if matches!(read, Read::End | Read::Frames(0)) {
+        if !matches!(read, Read::Frames(1..)) {
             break;
         }
     }
@@ -94,7 +102,31 @@ pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
         measured_rate_hz: None,
         duration_secs: description.duration_secs,
         inspected_secs: frames as f64 / description.rate_hz,
+        live: None,
         annotations: description.annotations,
+        odd,
+    })
+}
+
+fn inspect_live(source: &mut dyn Source, seconds: Option<f64>) -> Result<Report, SourceError> {
+    let heard = live::listen(source, seconds)?;
+    let description = source.description();
+    let mut odd = description.odd.clone();
+    odd.extend(heard.messages);
+    let channels: Vec<ChannelReport> =
+        description.channels.iter().zip(&heard.meters).map(|(channel, meter)| channel_report(channel, meter)).collect();
+    for (channel, meter) in channels.iter().zip(&heard.meters) {
+        odd.extend(complaint(channel, meter));
+    }
+    Ok(Report {
+        source: description.name.clone(),
+        channels,
+        rate_hz: description.rate_hz,
+        measured_rate_hz: heard.flow.measured_rate_hz,
+        duration_secs: None,
+        inspected_secs: heard.frames as f64 / description.rate_hz,
+        live: Some(heard.flow),
+        annotations: Vec::new(),
         odd,
     })
 }
@@ -154,6 +186,9 @@ impl fmt::Display for Report {
             Some(secs) => writeln!(f, ", {} s", tidy(secs))?,
             None => writeln!(f, ", endless; {} s looked at", tidy(self.inspected_secs))?,
         }
+        if let Some(live) = &self.live {
+            writeln!(f, "{}", live_words(live))?;
+        }
         let names = self.channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or(0).max(7);
         let units = self.channels.iter().map(|channel| channel.unit.chars().count()).max().unwrap_or(0).max(4);
         writeln!(
@@ -192,6 +227,21 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+fn live_words(live: &Flow) -> String {
+    let mut words = vec![
+        live.measured_rate_hz
+            .map_or("rate not measured yet".to_owned(), |rate_hz| format!("{} Hz measured", tidy(rate_hz))),
+    ];
+    words.push(format!("jitter {} ms, buffer {} ms", tidy(live.jitter_ms), tidy(live.buffer_ms)));
+    words.extend(live.transit_ms.map(|ms| format!("{} ms on the way", tidy(ms))));
+    words.extend(live.drift_ppm.map(|ppm| format!("clock {} ppm off", tidy(ppm))));
+    words.push(format!(
+        "{} received, {} lost, {} dropped, {} not understood, {} reconnections",
+        live.received, live.lost, live.overrun, live.malformed, live.reconnects
+    ));
+    words.join("; ")
 }
 
 fn health_words(channel: &ChannelReport) -> String {

@@ -2,17 +2,20 @@
 //!
 //! Lives on the signal thread (or on the one thread of `render` and `latent`). Time here is signal time: sample `n` at
 //! 512 Hz is at `n / 512` s from the first frame of the source, and hop `k` ends before sample `floor(k * 512 / 30)`,
-//! by integers, so that an hour has exactly 108,000 hops.
+//! by integers, so that an hour has exactly 108,000 hops. A live source has a clock of its own: [`Pace`] says where its
+//! hops end.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::conditioner::Conditioner;
+use super::pace::Pace;
 use super::resample::Resampler;
 use super::ring::{Ring, reflect};
 use super::spread::Spread;
 use super::{
-    Description, HOPS_PER_SEC, Health, MAPPING_RATE_HZ, Read, Settings, Source, SourceError, WINDOW_CHANNELS, Window,
+    Description, Flow, HOPS_PER_SEC, Health, MAPPING_RATE_HZ, Read, Settings, Source, SourceError, WINDOW_CHANNELS,
+    Window,
 };
 use crate::Stamp;
 
@@ -26,6 +29,8 @@ const AHEAD_SECS: f64 = 2.0;
 const BEFORE_START: u64 = 1 << 20;
 /// Arrivals remembered, one a block.
 const ARRIVALS: usize = 4096;
+/// A live source that has changed shall be seen soon: its scale settles afterwards.
+const CHANGED_START_SECS: f64 = 0.2;
 
 /// How far the signal has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +62,9 @@ pub struct Intake {
     resampled: Vec<f64>,
     dead: Vec<bool>,
     arrivals: VecDeque<(u64, Instant)>,
+    settings: Settings,
+    /// Of live sources.
+    pace: Option<Pace>,
     ended: bool,
 }
 
@@ -90,9 +98,23 @@ impl Intake {
             resampled: vec![0.0; channels],
             dead: vec![false; channels],
             arrivals: VecDeque::with_capacity(ARRIVALS),
+            settings,
+            pace: description.live.then(Pace::default),
             ended: false,
             source,
         })
+    }
+
+    /// The source has other channels or another rate from here on. What it was stays in the ring.
+    fn rebuild(&mut self) {
+        let description = self.source.description();
+        let (channels, rate_hz) = (description.channels.len(), description.rate_hz);
+        let wanted_hz = MAPPING_RATE_HZ as f64;
+        self.conditioner = Conditioner::new(channels, rate_hz, self.settings);
+        self.resampler = (rate_hz != wanted_hz).then(|| Resampler::new(channels, rate_hz, wanted_hz));
+        self.spread = Spread::starting_within(channels, rate_hz, CHANGED_START_SECS);
+        self.resampled = vec![0.0; channels];
+        self.dead = vec![false; channels];
     }
 
     /// Reads until windows may end at `signal_secs`, or the source is over, or (live) has brought nothing yet.
@@ -102,9 +124,11 @@ impl Intake {
     /// # Errors
     /// Whatever the source reports.
     pub fn advance_to(&mut self, signal_secs: f64) -> Result<Progress, SourceError> {
-        let live = self.source.description().live;
-        let least_secs = if live { 0.0 } else { AHEAD_SECS };
-        let target = (signal_secs.max(least_secs) * MAPPING_RATE_HZ as f64).ceil() as u64;
+        // What a live source has brought is taken at once, however much it is: it is as old as it is.
+        let target = match self.pace {
+            Some(_) => self.ring.total() + RING_SECS * MAPPING_RATE_HZ,
+            None => (signal_secs.max(AHEAD_SECS) * MAPPING_RATE_HZ as f64).ceil() as u64,
+        };
         while self.ring.total() < target && !self.ended {
             let missing = (target - self.ring.total()) as f64 / MAPPING_RATE_HZ as f64;
             let frames = (missing * self.source.description().rate_hz).ceil().clamp(1.0, BLOCK_FRAMES as f64);
@@ -116,6 +140,7 @@ impl Intake {
             match read {
                 Read::Frames(0) => break,
                 Read::Frames(_) => {}
+                Read::Changed => self.rebuild(),
                 Read::End => self.finish(),
             }
         }
@@ -161,6 +186,12 @@ impl Intake {
         (samples as u64 * HOPS_PER_SEC).div_ceil(MAPPING_RATE_HZ)
     }
 
+    /// Sample before which the window of a hop ends.
+    fn end_of(&mut self, hop: u64) -> u64 {
+        let total = self.ring.total();
+        self.pace.as_mut().map_or(hop_end(hop), |pace| pace.end(hop_end(hop), total))
+    }
+
     /// The window of a hop; None before [`Self::first_hop`], before the signal has come so far, and when it is forgotten.
     pub fn window_at_hop(&self, hop: u64, samples: usize) -> Option<Window> {
         self.window(hop, hop_end(hop), samples)
@@ -169,11 +200,11 @@ impl Intake {
     /// As [`Self::window_at_hop`], but before the first whole window the signal is mirrored at its start, so that
     /// a show can begin at once. Its samples are numbered from [`BEFORE_START`] earlier, so that each sample, mirrored or
     /// not, has one number and a mapping sees the signal move on. None only when nothing has come yet, or it is forgotten.
-    pub fn window_at_hop_or_mirrored(&self, hop: u64, samples: usize) -> Option<Window> {
-        let end = hop_end(hop);
+    pub fn window_at_hop_or_mirrored(&mut self, hop: u64, samples: usize) -> Option<Window> {
+        let end = self.end_of(hop);
         let first_sample = (end + BEFORE_START).checked_sub(samples as u64)?;
         if end >= samples as u64 {
-            return Some(Window { first_sample, ..self.window_at_hop(hop, samples)? });
+            return Some(Window { first_sample, ..self.window(hop, end, samples)? });
         }
         let there = self.ring.total().min(samples as u64);
         if there == 0 || self.ring.oldest() > 0 || end > self.ring.total() {
@@ -203,7 +234,10 @@ impl Intake {
 
     fn stamp(&self, hop: u64, end: u64) -> Stamp {
         let block = self.arrivals.partition_point(|(total, _)| *total < end);
-        let arrived = self.arrivals.get(block).or(self.arrivals.back()).map_or_else(Instant::now, |(_, at)| *at);
+        let fetched = self.arrivals.get(block).or(self.arrivals.back()).map_or_else(Instant::now, |(_, at)| *at);
+        // The even beat of a live source costs a wait that began before it was fetched.
+        let buffered = self.source.flow().map_or(Duration::ZERO, |flow| Duration::from_secs_f64(flow.buffer_ms / 1e3));
+        let arrived = fetched.checked_sub(buffered).unwrap_or(fetched);
         Stamp { hop, signal_secs: end as f64 / MAPPING_RATE_HZ as f64, arrived }
     }
 
@@ -233,6 +267,7 @@ impl Intake {
 
     /// Changes the conditioning while it runs, without a click.
     pub fn apply(&mut self, settings: Settings) {
+        self.settings = settings;
         self.conditioner.apply(settings);
     }
 
@@ -243,6 +278,16 @@ impl Intake {
 
     pub fn state(&self) -> Option<&str> {
         self.source.state()
+    }
+
+    /// How a live source arrives.
+    pub fn flow(&self) -> Option<&Flow> {
+        self.source.flow()
+    }
+
+    /// The next thing that has happened to the source and that a person should read.
+    pub fn message(&mut self) -> Option<String> {
+        self.source.message()
     }
 
     pub fn description(&self) -> &Description {

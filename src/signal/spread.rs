@@ -57,11 +57,17 @@ pub struct Spread {
 impl Spread {
     /// For a source of `channels` channels sampled at `source_hz`.
     pub fn new(channels: usize, source_hz: f64, live: bool) -> Self {
+        let start_secs = if live { LIVE_START_SECS } else { MAX_START_SECS };
+        Self::starting_within(channels, source_hz, start_secs)
+    }
+
+    /// As [`Self::new`], but the first frames are kept back for no longer than this.
+    pub fn starting_within(channels: usize, source_hz: f64, start_secs: f64) -> Self {
         let rate_hz = MAPPING_RATE_HZ as f64;
         let span_secs = (SPAN_SAMPLES / source_hz).clamp(SPAN_SECS.0, SPAN_SECS.1);
         let kept = ((span_secs + MAX_START_SECS + 1.0).max(KEPT_SECS) * rate_hz) as usize;
         let direct = channels == WINDOW_CHANNELS;
-        let start_secs = if live { LIVE_START_SECS } else { span_secs.min(MAX_START_SECS) };
+        let start_secs = span_secs.min(start_secs);
         let plan = if direct {
             Plan::Direct
         } else {
