@@ -14,7 +14,7 @@ fn packets_of_numbers_are_measured_and_pass_untouched() {
         let lines: Vec<String> = (0..5).map(|line| format!("{}; {}", 5 * n + line, -2)).collect();
         socket.send(lines.join("\n").as_bytes()).unwrap();
     };
-    reader.until("frames come", || beat.due(speak), |reader| reader.frames.len() > 400);
+    reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 400);
     assert_eq!(reader.names().len(), 2);
     let rate_hz = reader.source.description().rate_hz;
     assert!((240.0..262.0).contains(&rate_hz), "{rate_hz}");
@@ -37,7 +37,7 @@ fn openbci_json_is_taken_and_what_is_malformed_is_counted() {
             socket.send(&[0xff, 0xfe, 0]).unwrap();
         }
     };
-    reader.until("frames come", || beat.due(speak), |reader| reader.frames.len() > 200);
+    reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 200);
     for pair in reader.frames.windows(2) {
         assert_eq!(pair[1], [pair[0][0] + 1.0; 3]);
     }
@@ -62,7 +62,8 @@ fn a_wire_is_read_and_opened_again_when_it_comes_back() {
 
     let (mut ours, theirs) = plug();
     let mut beat = Beat::new(100.0);
-    reader.until("frames come", || beat.due(|n| speak(&mut ours, n)), |reader| reader.frames.len() > 100);
+    let came = |reader: &Reader| reader.flow().received > 100 && reader.frames.len() > 100;
+    reader.until("frames come", || beat.due(|n| speak(&mut ours, n)), came);
     assert_eq!(reader.names(), ["x", "y"]);
     let whole = reader.frames.iter().filter(|frame| frame[0].is_finite());
     assert!(whole.clone().count() > 90 && whole.into_iter().all(|frame| frame[1] == 2.0 * frame[0]));

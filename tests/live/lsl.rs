@@ -31,7 +31,7 @@ fn every_format_in_both_orders_of_bytes_passes_untouched() {
             let stamp = (n % 10 == 0).then(|| 5000.0 + n as f64 / 500.0);
             outlet.push(&[x, -x, 1.0], stamp);
         };
-        reader.until("samples come", || beat.due(speak), |reader| reader.frames.len() > 150);
+        reader.until("samples come", || beat.due(speak), |reader| reader.flow().received > 150);
         assert_eq!(reader.names(), ["E0", "E1", "E2"]);
         assert_eq!(reader.source.description().channels[0].unit, "uV");
         assert_eq!(reader.source.description().rate_hz, 500.0);
@@ -49,7 +49,7 @@ fn an_outlet_that_was_killed_is_found_again_and_the_signal_goes_on() {
     reader.until("it connects", || {}, |_| outlet.is_heard());
     let mut beat = Beat::new(200.0);
     let speak = |n: u64| outlet.push(&[n as f64, 1.0], None);
-    reader.until("samples come", || beat.due(speak), |reader| reader.frames.len() > 100);
+    reader.until("samples come", || beat.due(speak), |reader| reader.flow().received > 100);
     drop(outlet);
     reader.until("it is told", || {}, |reader| reader.said("is gone") && reader.said("silent for"));
     reader.frames.clear();
@@ -95,7 +95,8 @@ fn a_stream_without_a_beat_is_resampled_by_its_times_and_the_clocks_are_compared
             outlet.push(&[stamp], Some(stamp));
         }
     };
-    let enough = |reader: &Reader| reader.frames.len() > 250 && reader.flow().transit_ms.is_some();
+    let enough =
+        |reader: &Reader| reader.flow().received > 0 && reader.frames.len() > 250 && reader.flow().transit_ms.is_some();
     reader.until("frames come", || beat.due(speak), enough);
     // Its value is its time: a frame is 1/64 s, wherever the samples lay.
     let frames = &reader.frames[120..];

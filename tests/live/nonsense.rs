@@ -70,5 +70,5 @@ fn a_zmq_port_that_speaks_something_else_is_told() {
     });
     let mut reader = Reader::open(&format!("zmq://{address}"));
     reader.until("it is told", || {}, |reader| reader.said("nothing answers") || reader.said("connection broke"));
-    assert!(!reader.frames.is_empty(), "and a calm signal plays");
+    reader.until("a calm signal plays", || {}, |reader| reader.frames.len() > 20);
 }

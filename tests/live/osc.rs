@@ -36,7 +36,7 @@ fn wind_becomes_channels_at_an_even_rate() {
             send(&socket, &message("/gust", &[]));
         }
     };
-    reader.until("frames come", || beat.due(speak), |reader| reader.frames.len() > 150);
+    reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 0 && reader.frames.len() > 150);
     assert_eq!(reader.names(), ["/wind/speed:0", "/wind/speed:1", "/gust"]);
     let frames = &reader.frames[50..];
     // A ramp of 1 a second is 0.02 a frame, however the messages came.
@@ -63,7 +63,7 @@ fn a_muse_passes_untouched_and_a_blink_is_a_pulse() {
             send(&socket, &message("/muse/elements/blink", &[1.0]));
         }
     };
-    reader.until("frames come", || beat.due(speak), |reader| reader.frames.len() > 600);
+    reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 0 && reader.frames.len() > 600);
     assert_eq!(reader.names(), ["TP9", "AF7", "AF8", "TP10", "blink", "jaw"]);
     assert_eq!(reader.source.description().rate_hz, 256.0);
     let first = reader.frames[0][0];
@@ -84,7 +84,7 @@ fn openbci_sends_channels_apart() {
             send(&socket, &message(&format!("/openbci/time-series-filtered/ch{channel}"), &samples));
         }
     };
-    reader.until("frames come", || beat.due(speak), |reader| reader.frames.len() > 300);
+    reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 0 && reader.frames.len() > 300);
     assert_eq!(reader.names(), ["ch0", "ch1", "ch2"]);
     let first = reader.frames[0][0];
     for (n, frame) in reader.frames.iter().enumerate() {
@@ -98,7 +98,7 @@ fn silence_is_told_and_filled_and_so_is_the_return() {
     let socket = sender(&reader.address());
     let mut beat = Beat::new(50.0);
     let speak = |n: u64| send(&socket, &message("/s", &[40.0 + (n % 2) as f32]));
-    reader.until("frames come", || beat.due(speak), |reader| reader.frames.len() > 50);
+    reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 50);
     reader.until("silence is told", || {}, |reader| reader.said("silent for"));
     reader.frames.clear();
     reader.until("it goes on", || {}, |reader| reader.frames.len() > 50);

@@ -53,8 +53,9 @@ pub struct LiveSource {
     flow: Flow,
     /// Up to when frames were given out.
     filled_to: f64,
-    /// A pause of an even beat is being filled.
+    /// A pause of an even beat is being filled, so far with so many frames.
     in_gap: bool,
+    filled_frames: usize,
     /// Frames that a pipe may give out.
     allowance: f64,
     paced_at: f64,
@@ -87,6 +88,7 @@ impl LiveSource {
             flow: Flow::default(),
             filled_to: 0.0,
             in_gap: false,
+            filled_frames: 0,
             allowance: 0.0,
             paced_at: f64::NAN,
             last_arrival: f64::NAN,
@@ -172,7 +174,10 @@ impl LiveSource {
         let frames = arrival.values.len() / width.max(1);
         self.flow.received += frames as u64;
         self.meter.push(at_secs, frames + arrival.missing_frames);
-        let gap = arrival.missing_frames.min((MAX_GAP_SECS * self.description.rate_hz) as usize);
+        // A sender that paused was missed already while it did.
+        let filled = std::mem::take(&mut self.filled_frames);
+        let most = (MAX_GAP_SECS * self.description.rate_hz) as usize;
+        let gap = arrival.missing_frames.saturating_sub(filled).min(most);
         self.queue.extend(std::iter::repeat_n(f64::NAN, gap * self.chosen.len()));
         for frame in arrival.values.chunks_exact(width) {
             self.queue.extend(self.chosen.iter().map(|channel| {
@@ -191,7 +196,9 @@ impl LiveSource {
             if self.inbox.is_over() || !self.in_gap {
                 return 0;
             }
-            return self.give_silence(now_secs, frames, out);
+            let given = self.give_silence(now_secs, frames, out);
+            self.filled_frames += given;
+            return given;
         }
         let mut count = there.min(frames);
         if self.layout.as_ref().is_some_and(|layout| layout.1.beat == Beat::Paced) {
@@ -276,7 +283,7 @@ impl LiveSource {
         self.queue.clear();
         self.filled_to = now_secs;
         self.last_arrival = now_secs;
-        self.in_gap = false;
+        (self.in_gap, self.filled_frames) = (false, 0);
         (self.allowance, self.paced_at) = (0.0, f64::NAN);
         self.layout = Some(newest);
         Ok(())

@@ -40,7 +40,7 @@ impl Weave {
     }
 
     /// The number after the last sample of a channel.
-    pub fn end(&self, channel: usize) -> u64 {
+    fn end(&self, channel: usize) -> u64 {
         self.next + self.strands.get(channel).map_or(0, |strand| strand.len() as u64)
     }
 

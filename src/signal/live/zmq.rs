@@ -202,6 +202,10 @@ impl Streams {
             return;
         }
         let (Some(weave), Some(place)) = (&mut self.weave, self.places.get(&key)) else { return };
+        // Begun in the middle of a turn, the first channels would lack the first samples.
+        if self.bases.is_empty() && *place > 0 {
+            return;
+        }
         // Streams count for themselves: each from the first of its numbers on.
         let base = *self.bases.entry(data.stream.clone()).or_insert(data.first_sample);
         let number = data.first_sample.wrapping_sub(base);

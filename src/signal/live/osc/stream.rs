@@ -1,5 +1,5 @@
 //! Even streams of samples over OSC, by the presets: a frame a message (Muse, Neurosity), or some samples of one channel
-//! a message (OpenBCI), which are put together by their count.
+//! a message (OpenBCI), which are put together turn by turn.
 
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub struct Stream {
     prefix: Option<&'static str>,
     prefixes: Vec<&'static str>,
     weave: Option<Weave>,
+    last_channel: Option<usize>,
+    turn_samples: u64,
 }
 
 impl Stream {
@@ -59,6 +61,8 @@ impl Stream {
             prefix: None,
             prefixes,
             weave: None,
+            last_channel: None,
+            turn_samples: 0,
         })
     }
 
@@ -101,8 +105,17 @@ impl Stream {
         match &mut self.weave {
             None => self.width = self.width.max(channel + 1),
             Some(weave) => {
-                let end = weave.end(channel);
-                weave.push(channel, end, message.values.iter().copied());
+                // A board sends its channels in turn: when the turn begins again, so do the next samples.
+                if self.last_channel.is_none_or(|last| channel <= last) {
+                    self.frames += self.turn_samples;
+                    self.turn_samples = 0;
+                }
+                // Before the first whole turn it is not known which samples belong together.
+                if self.last_channel.is_some() || channel == 0 {
+                    self.last_channel = Some(channel);
+                    self.turn_samples = self.turn_samples.max(message.values.len() as u64);
+                    weave.push(channel, self.frames, message.values.iter().copied());
+                }
             }
         }
     }
