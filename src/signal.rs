@@ -38,6 +38,7 @@ pub mod health;
 mod inspect;
 mod intake;
 pub mod live;
+mod mix;
 mod pace;
 mod random;
 pub mod resample;
@@ -149,12 +150,16 @@ pub struct Window {
 /// Schemes of sources that are not live.
 const STILL_SCHEMES: [&str; 2] = ["synth", "file"];
 
-/// Opens a path or URL such as `synth://rat?seed=3` or `recording.npy?rate=1000&channels=0-31,40&loop`.
+/// Opens a path or URL such as `synth://rat?seed=3` or `recording.npy?rate=1000&channels=0-31,40&loop`, or several of
+/// them with ` + ` between.
 ///
 /// # Errors
 /// One sentence that names the source and the way out: an unknown scheme or key, a file that is missing, too large, of
 /// an unknown kind or malformed, or one whose rate is unknown.
 pub fn open(url_or_path: &str) -> Result<Box<dyn Source>, SourceError> {
+    if mix::is_several(url_or_path) {
+        return mix::open(url_or_path);
+    }
     let address = Address::parse(url_or_path)?;
     match address.scheme.as_deref() {
         None | Some("file") => file::open(&address),

@@ -60,7 +60,7 @@ pub fn frames(source: &mut dyn Source, count: usize) -> Vec<Vec<f64>> {
     while out.len() < count * width {
         let left = count - out.len() / width;
         match source.read(left, &mut out).unwrap() {
-            Read::Frames(0) | Read::End => break,
+            Read::Frames(0) | Read::Changed | Read::End => break,
             Read::Frames(_) => {}
         }
     }

@@ -60,7 +60,7 @@ pub fn open(name: &str, rate_hz: Option<f64>) -> Result<Input, String> {
         let exact = devices.iter().position(|device| id_of(device) == name || described(device) == name);
         let near = || devices.iter().position(|device| described(device).to_lowercase().contains(&wanted));
         let Some(found) = exact.or_else(near) else {
-            let names: Vec<String> = devices.iter().take(MAX_NAMES).map(|device| id_of(device)).collect();
+            let names: Vec<String> = devices.iter().take(MAX_NAMES).map(id_of).collect();
             let there =
                 if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
             return Err(format!("no sound input is called '{name}'; it is waited for ({there})"));
@@ -119,7 +119,7 @@ where
         ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
         _ => state.failed.store(true, Ordering::Relaxed),
     };
-    device.build_input_stream(config.clone(), heard, failed, None)
+    device.build_input_stream(*config, heard, failed, None)
 }
 
 fn described(device: &Device) -> String {
