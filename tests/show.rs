@@ -83,7 +83,7 @@ fn a_recorded_show_is_the_same_film_every_time_and_another_one_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     record(&folder.path().join("a.wds"));
     let film = |more: &[&str], out: &str| {
-        let base = ["render", "--show", "a.wds", "--seconds", "1.4", "-o", out];
+        let base = ["render", "--show", "a.wds", "-o", out];
         let done = wavedream(folder.path(), &[&base[..], more].concat());
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         assert_eq!(done.status.code(), Some(0), "{said}");
@@ -91,19 +91,19 @@ fn a_recorded_show_is_the_same_film_every_time_and_another_one_when_asked() {
     };
     let small: &[&str] = &["--size", "96x96", "--fps", "10"];
     let first = film(small, "one");
-    assert_eq!(first.len(), 14);
+    assert!(first.len() >= 14);
     assert_eq!(first, film(small, "two"), "byte for byte");
-    let kinds: std::collections::HashSet<_> = first.iter().collect();
-    assert_eq!(kinds.len(), first.len(), "and no frame is another one");
+    let kinds: std::collections::HashSet<_> = first[..14].iter().collect();
+    assert_eq!(kinds.len(), 14, "and no frame is another one");
 
     let larger = film(&["--size", "128x96", "--fps", "5"], "larger");
-    assert_eq!(larger.len(), 7);
+    assert!(larger.len().abs_diff(first.len() / 2) <= 1, "as long, at half the rate");
     assert_eq!(image::load_from_memory(&larger[0]).unwrap().width(), 128);
     let steps = film(&["--size", "96x96", "--fps", "10", "--set", "/dream/steps=2"], "steps");
     assert_ne!(first[5], steps[5], "more steps are another picture");
     let plain = film(&["--size", "96x96", "--fps", "10", "--set", "/effect/posterise/amount=0"], "plain");
     assert_eq!(first[8], plain[8], "what is set over the show changes nothing before the show moves it");
-    assert_ne!(first[13], plain[13], "and stays as it is set");
+    assert_ne!(first.last(), plain.last(), "and stays as it is set");
 }
 
 #[test]
