@@ -21,3 +21,11 @@ fn fs_output(in: Corner) -> @location(0) vec4f {
     }
     return vec4f(colour, 1.0);
 }
+
+// The same for a film of the screen, whatever its size.
+@fragment
+fn fs_film(in: Corner) -> @location(0) vec4f {
+    let colour = textureSample(image_0, clamped, in.uv).rgb * param.brightness;
+    let dither = (random3(vec3f(vec2f(vec2i(in.position.xy)), 3.0)) - 0.5) * (0.5 / 255.0);
+    return vec4f(clamp(colour + dither * sign(colour), vec3f(0.0), vec3f(1.0)), 1.0);
+}

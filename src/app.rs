@@ -8,6 +8,7 @@ mod line;
 mod live;
 #[cfg(feature = "window")]
 pub mod play;
+pub mod recording;
 pub mod render;
 mod setup;
 #[cfg(feature = "window")]

@@ -8,9 +8,12 @@
 //! the app reads [`Handle`]s and fills their plain settings.
 
 mod builtin;
+mod cues;
 mod desk;
 mod handle;
+mod history;
 mod keys;
+mod morph;
 mod nearest;
 mod param;
 mod preset;
@@ -18,11 +21,15 @@ mod presets;
 mod reference;
 mod setting;
 mod table;
+mod tap;
 mod watch;
+mod zone;
 
 pub use builtin::{builtin, genres, scene, steps, transitions};
+pub use cues::{CueList, CuesError};
 pub use desk::{Desk, RecallError};
 pub use handle::Handle;
+pub use history::History;
 pub use keys::KEY_HELP;
 pub use nearest::nearest;
 pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
@@ -31,3 +38,5 @@ pub use presets::{Folders, Presets, SHIPPED};
 pub use reference::{as_json, as_markdown, as_text};
 pub use setting::{Clamped, Outcome, SetError};
 pub use table::Table;
+pub use tap::{Change, Tap, What};
+pub use zone::{Local, Zone};

@@ -17,6 +17,7 @@
 pub mod cpu;
 pub mod film;
 
+mod capture;
 mod compositor;
 mod declaration;
 mod effects;
@@ -32,6 +33,7 @@ mod pyramid;
 mod watch;
 mod wgsl;
 
+pub use capture::{Camera, Shot};
 pub use compositor::Compositor;
 pub use declaration::{Declaration, Kind, Param, ParamKind};
 pub use fit::{Fill, Fit};

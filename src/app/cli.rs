@@ -76,6 +76,9 @@ pub struct ShowArgs {
     /// The model that paints: a name from `wavedream models list`, or a .safetensors file
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// A list of cues that plays by itself, such as presets/cues/evening.toml
+    #[arg(long, value_name = "FILE.toml")]
+    pub cues: Option<PathBuf>,
     /// Set a parameter, any number of times: --set /dream/vivid=0.5
     #[arg(long, value_name = "/PATH=VALUE")]
     pub set: Vec<String>,
@@ -98,12 +101,21 @@ pub struct PlayArgs {
     /// Which screen, counted from 1 from the left
     #[arg(long, value_name = "N")]
     pub display: Option<usize>,
+    /// Record the show, signal and controls: `render --show FILE.wds` makes films of it
+    #[arg(long, value_name = "FILE.wds")]
+    pub record: Option<PathBuf>,
+    /// Film the screen while it plays
+    #[arg(long, value_name = "FILE.mp4")]
+    pub film: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct RenderArgs {
     #[command(flatten)]
     pub show: ShowArgs,
+    /// A recorded show (`play --record`), which brings its signal, presets and controls; --set and --model overrule it
+    #[arg(long = "show", value_name = "FILE.wds", conflicts_with_all = ["source", "positional_source", "preset", "presets", "cues"])]
+    pub recorded: Option<PathBuf>,
     /// Length of the film (the whole recording if left out)
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
     pub seconds: Option<f64>,

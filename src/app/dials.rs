@@ -169,6 +169,8 @@ pub struct StageDials {
     fit: Handle,
     crossfade: Handle,
     master: Handle,
+    /// What the hours of a schedule leave of it.
+    hours: Handle,
     blackout: Handle,
     freeze: Handle,
     transition: Handle,
@@ -192,6 +194,7 @@ impl StageDials {
             fit: table.handle("/stage/fit")?,
             crossfade: table.handle("/stage/crossfade")?,
             master: table.handle("/stage/master")?,
+            hours: table.handle("/schedule/level")?,
             blackout: table.handle("/stage/blackout")?,
             freeze: table.handle("/stage/freeze")?,
             transition: table.handle("/stage/transition")?,
@@ -236,7 +239,7 @@ impl StageDials {
             _ => Fit::Crop,
         };
         look.crossfade = self.crossfade.f32();
-        look.master = self.master.f32();
+        look.master = self.master.f32() * self.hours.f32();
         look.blackout = self.blackout.is_on();
         look.freeze = self.freeze.is_on();
         fill_uses(&mut look.effects, &self.effects);

@@ -6,7 +6,7 @@ use super::dials::SignalDials;
 use crate::{
     control::{SetError, Table},
     latent::{self, Latent, Mapping, Shape, UnknownMapping},
-    signal::{HOPS_PER_SEC, Intake, Progress, SourceError},
+    signal::{self, HOPS_PER_SEC, Intake, Progress, Source, SourceError},
     state::{Pulse, PulseMeter},
 };
 
@@ -33,8 +33,13 @@ pub struct Line {
 
 impl Line {
     pub fn open(source: &str, table: &Table) -> Result<Self, LineError> {
+        Self::with(signal::open(source)?, table)
+    }
+
+    /// As [`Self::open`], with a source that is open already.
+    pub fn with(source: Box<dyn Source>, table: &Table) -> Result<Self, LineError> {
         let dials = SignalDials::new(table)?;
-        let intake = Intake::open(source, dials.settings())?;
+        let intake = Intake::from_source(source, dials.settings())?;
         let mapping = latent::mapping(&dials.mapping())?;
         // Nothing said: the source keeps the state that its address asks for.
         let synth_state = "auto".into();

@@ -16,12 +16,16 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{dials::DreamDials, line::Line};
+use super::{
+    dials::DreamDials,
+    line::{Line, LineError},
+    recording::SignalTap,
+};
 use crate::{
     control::Table,
     diffusion::Dreamer,
     latent::Latent,
-    signal::{HOPS_PER_SEC, Health, Trace},
+    signal::{self, HOPS_PER_SEC, Health, Trace},
     state::Pulse,
 };
 
@@ -34,6 +38,11 @@ const HOPS_A_SCOPE: u64 = 2;
 const RETRY: Duration = Duration::from_secs(2);
 /// Further behind than this, the clock starts anew instead of hurrying after.
 const MOST_BEHIND_HOPS: u64 = HOPS_PER_SEC;
+
+/// A line whose source is heard by whoever records.
+pub fn open(source: &str, table: &Table, tap: &SignalTap) -> Result<Line, LineError> {
+    Line::with(tap.wrap(signal::open(source)?), table)
+}
 
 /// What the signal thread tells.
 #[derive(Clone, Default)]
@@ -66,6 +75,7 @@ impl Live {
         table: Table,
         dials: DreamDials,
         dreamer: Arc<Dreamer>,
+        tap: SignalTap,
     ) -> std::io::Result<Self> {
         let report = Arc::new(ArcSwap::from_pointee(Report { source: source.clone(), ..Report::default() }));
         let dials = Arc::new(ArcSwapOption::from_pointee(dials));
@@ -78,12 +88,14 @@ impl Live {
             table,
             dials: Arc::clone(&dials),
             dreamer,
+            tap,
             report: Arc::clone(&report),
             told,
             start: Instant::now(),
             hop: 0,
             retry_at: None,
         };
+        player.tap.line_begins(player.start);
         let flag = Arc::clone(&stop);
         let body = move || {
             while !flag.load(Ordering::Relaxed) {
@@ -138,6 +150,7 @@ struct Player {
     table: Table,
     dials: Arc<ArcSwapOption<DreamDials>>,
     dreamer: Arc<Dreamer>,
+    tap: SignalTap,
     report: Arc<ArcSwap<Report>>,
     told: Sender<String>,
     /// When hop 0 was.
@@ -156,6 +169,7 @@ impl Player {
         } else if (now - due).as_secs_f64() * HOPS_PER_SEC as f64 > MOST_BEHIND_HOPS as f64 {
             // The machine slept, or the source blocked: go on from here.
             self.start = now - Duration::from_nanos(self.hop * 1_000_000_000 / HOPS_PER_SEC);
+            self.tap.clock_restarts(self.start);
         }
         if self.line.is_none() && self.retry_at.is_none_or(|at| Instant::now() >= at) {
             self.reopen();
@@ -205,7 +219,7 @@ impl Player {
     }
 
     fn change_source(&mut self, source: String) {
-        match Line::open(&source, &self.table) {
+        match open(&source, &self.table, &self.tap) {
             Ok(line) => {
                 self.source = source;
                 self.begin(line);
@@ -215,7 +229,7 @@ impl Player {
     }
 
     fn reopen(&mut self) {
-        match Line::open(&self.source, &self.table) {
+        match open(&self.source, &self.table, &self.tap) {
             Ok(line) => self.begin(line),
             Err(error) => self.fail(&error.to_string()),
         }
@@ -225,6 +239,7 @@ impl Player {
         self.line = Some(line);
         self.retry_at = None;
         self.start = Instant::now();
+        self.tap.line_begins(self.start);
         self.hop = 0;
     }
 

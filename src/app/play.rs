@@ -3,7 +3,10 @@
 //! The signal thread asks the dreamer for pictures ([`super::live`]); the window's thread takes the newest one and draws
 //! it. Models are loaded on a thread of their own while the old one plays on.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -11,8 +14,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{
     cli::PlayArgs,
     dials::{DreamDials, StageDials},
-    line::Line,
-    live::Live,
+    live::{self, Live},
+    recording::{Deck, Facts, SignalTap},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
     trace_from_pulse,
@@ -34,14 +37,20 @@ const MOST_MESSAGES: usize = 6;
 
 /// Opens the window and plays until it is closed.
 pub fn run(args: PlayArgs) -> Result<()> {
-    let Setup { desk, shaders, model, source, warnings } = set_up(&args.show)?;
-    let line = Line::open(&source, desk.table())?;
+    let Setup { desk, shaders, model, source, mut warnings } = set_up(&args.show)?;
+    let tap = SignalTap::default();
+    let line = live::open(&source, desk.table(), &tap)?;
     let dials = DreamDials::new(desk.table(), model.card())?;
     let model_name = model.card().name.clone();
     let dreamer = Arc::new(Dreamer::start(model)?);
-    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer))
+    let mut deck = Deck::new(desk.table(), &tap, args.record.as_deref(), args.film.as_deref())?;
+    // The recording of the show begins before its signal does.
+    let size = WindowOptions::default().size;
+    let facts = Facts { source: &source, size: (size[0], size[1]) };
+    warnings.extend(deck.follow(&desk, None, &facts));
+    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer), tap)
         .context("the signal thread cannot be started")?;
-    let show = Show::new(desk, shaders, dreamer, live, model_name, source, warnings)?;
+    let show = Show::new(desk, shaders, dreamer, live, deck, model_name, source, warnings)?;
     let options = WindowOptions {
         fullscreen: args.fullscreen,
         display: args.display,
@@ -57,6 +66,7 @@ struct Show {
     desk: Desk,
     dreamer: Arc<Dreamer>,
     live: Live,
+    deck: Deck,
     compositor: Option<Compositor>,
     /// Until the compositor takes it.
     shaders: Option<ShaderLibrary>,
@@ -84,6 +94,7 @@ impl Show {
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
         live: Live,
+        deck: Deck,
         playing_model: String,
         playing_source: String,
         warnings: Vec<String>,
@@ -113,6 +124,7 @@ impl Show {
             desk,
             dreamer,
             live,
+            deck,
             playing_model,
             playing_source,
         })
@@ -138,8 +150,14 @@ impl Show {
 
     /// Follows what presets and controls ask beyond numbers: another source, another model, a transition.
     fn follow_desk(&mut self, delta_secs: f64) {
+        self.desk.set_wall(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64));
         for text in self.desk.tick(delta_secs) {
             self.say(Level::Warning, text);
+        }
+        let size = self.compositor.as_ref().map_or((0, 0), Compositor::size);
+        let facts = Facts { source: &self.playing_source, size };
+        for text in self.deck.follow(&self.desk, self.compositor.as_mut(), &facts) {
+            self.say(Level::Info, text);
         }
         if std::mem::replace(&mut self.recalls, self.desk.recalls()) != self.desk.recalls() {
             self.begin_transition();
@@ -166,6 +184,7 @@ impl Show {
         declare_model(&table, model.card());
         match DreamDials::new(&table, model.card()) {
             Ok(dials) => {
+                self.deck.model(&self.playing_model);
                 self.dreamer.switch(model);
                 self.live.use_dials(dials);
                 self.begin_transition();
@@ -176,7 +195,9 @@ impl Show {
 
     fn begin_transition(&mut self) {
         if let Some(compositor) = &mut self.compositor {
-            compositor.begin_transition(&self.dials.transition(), self.dials.transition_secs());
+            let (name, secs) = (self.dials.transition(), self.dials.transition_secs());
+            compositor.begin_transition(&name, secs);
+            self.deck.transition(&name, secs);
         }
     }
 
@@ -197,6 +218,7 @@ impl StageApp for Show {
         let size = (gpu.size_px[0], gpu.size_px[1]);
         let mut compositor = Compositor::new(gpu.device.clone(), gpu.queue.clone(), size, gpu.format, shaders)?;
         compositor.prepare();
+        self.deck.device_lost();
         self.compositor = Some(compositor);
         self.shown_hop = None;
         Ok(())
@@ -242,6 +264,12 @@ impl StageApp for Show {
             frame: frame.number,
         };
         compositor.frame(frame.target, &clock, &self.look, &self.trace);
+    }
+
+    fn closing(&mut self) {
+        for text in self.deck.close(self.compositor.as_mut()) {
+            eprintln!("{text}");
+        }
     }
 
     fn key(&mut self, press: KeyPress) {

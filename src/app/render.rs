@@ -16,18 +16,21 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    cli::RenderArgs,
+    cli::{RenderArgs, one_line},
     dials::{DreamDials, StageDials},
     line::Line,
-    setup::{Setup, set_up},
+    recording::{Replay, Turn},
+    setup::{Setup, declare_model, set_up},
     trace_from_pulse,
 };
 use crate::{
-    control::Desk,
-    diffusion::{Model, Picture},
+    control::{Desk, Handle},
+    diffusion::{self, Model, Picture},
     signal::HOPS_PER_SEC,
     stage::{FrameClock, Look, Offscreen, SignalTrace, film::Film},
 };
+
+mod replay;
 
 /// Shorter side of a film whose size was not said.
 const SHORT_SIDE_PX: f64 = 720.0;
@@ -36,13 +39,18 @@ const ENDLESS_SECS: f64 = 60.0;
 
 /// Makes the film that was asked for.
 pub fn run(args: RenderArgs) -> Result<()> {
-    let setup = set_up(&args.show)?;
+    let (setup, played) = match &args.recorded {
+        Some(file) => replay::set_up(&args, file)?,
+        None => {
+            let setup = set_up(&args.show)?;
+            let line = Line::open(&setup.source, setup.desk.table())?;
+            (setup, Played::Line(line))
+        }
+    };
     for warning in &setup.warnings {
         tracing::warn!("{warning}");
     }
-    let line = Line::open(&setup.source, setup.desk.table())?;
-    let known_secs = line.intake().description().duration_secs;
-    let secs = match (args.seconds, known_secs) {
+    let secs = match (args.seconds, played.known_secs()) {
         (Some(asked), Some(known)) => asked.min(known),
         (Some(asked), None) => asked,
         (None, Some(known)) => known,
@@ -52,7 +60,7 @@ pub fn run(args: RenderArgs) -> Result<()> {
     if frames == 0 {
         bail!("{}: {secs} s at {} frames a second is less than one frame", setup.source, args.fps);
     }
-    let mut frame_maker = FrameMaker::new(setup, line, &args)?;
+    let mut frame_maker = FrameMaker::new(setup, played, &args)?;
     let mut film = Film::create(&args.output, frame_maker.size, f64::from(args.fps))?;
     for note in film.notes() {
         eprintln!("{note}");
@@ -77,6 +85,11 @@ pub fn run(args: RenderArgs) -> Result<()> {
     }
     let made = film.finish()?;
     progress.finish_and_clear();
+    if let Played::Show { replay, .. } = &frame_maker.played
+        && let Some(unknown) = replay.unknown()
+    {
+        tracing::warn!("{unknown}");
+    }
     let took_secs = start.elapsed().as_secs_f64();
     println!(
         "{}: {written} frames of {}x{}, {:.1} s of film in {took_secs:.1} s ({:.1} frames a second){}",
@@ -90,10 +103,52 @@ pub fn run(args: RenderArgs) -> Result<()> {
     Ok(())
 }
 
+/// What a film is made of.
+enum Played {
+    /// A signal; the desk moves the parameters.
+    Line(Line),
+    /// A recorded show, which moves the parameters itself.
+    Show {
+        replay: Box<Replay>,
+        /// None until its signal begins.
+        line: Option<Line>,
+        /// When hop 0 of the line was.
+        hop_zero_secs: f64,
+        /// The model is the one that was asked for, whatever the show played.
+        own_model: bool,
+    },
+}
+
+impl Played {
+    fn known_secs(&self) -> Option<f64> {
+        match self {
+            Self::Line(line) => line.intake().description().duration_secs,
+            Self::Show { replay, .. } => Some(replay.show().secs),
+        }
+    }
+
+    fn line(&mut self) -> Option<&mut Line> {
+        match self {
+            Self::Line(line) => Some(line),
+            Self::Show { line, .. } => line.as_mut(),
+        }
+    }
+}
+
+/// What a live source will bring is not there yet: its film is made no faster than it plays.
+fn wait_for_live(line: &Line, begun: Instant, hop: u64) {
+    let due = begun + Duration::from_nanos(hop * 1_000_000_000 / HOPS_PER_SEC);
+    if line.intake().description().live
+        && let Some(wait) = due.checked_duration_since(Instant::now())
+    {
+        std::thread::sleep(wait);
+    }
+}
+
 /// Steps the show frame by frame.
 struct FrameMaker {
     desk: Desk,
-    line: Line,
+    played: Played,
     model: Box<dyn Model>,
     dream: DreamDials,
     dials: StageDials,
@@ -108,10 +163,13 @@ struct FrameMaker {
     /// Pictures that were due so far.
     due: u64,
     recalls: u64,
+    model_wanted: Handle,
+    /// As it was asked for: a name or a path.
+    playing_model: String,
 }
 
 impl FrameMaker {
-    fn new(setup: Setup, line: Line, args: &RenderArgs) -> Result<Self> {
+    fn new(setup: Setup, played: Played, args: &RenderArgs) -> Result<Self> {
         let Setup { desk, shaders, model, .. } = setup;
         let dream = DreamDials::new(desk.table(), model.card())?;
         let dials = StageDials::new(desk.table(), &shaders)?;
@@ -126,8 +184,10 @@ impl FrameMaker {
         }
         Ok(Self {
             recalls: desk.recalls(),
+            playing_model: desk.table().handle("/dream/model")?.text().to_string(),
+            model_wanted: desk.table().handle("/dream/model")?,
             desk,
-            line,
+            played,
             model,
             dream,
             dials,
@@ -143,37 +203,30 @@ impl FrameMaker {
         })
     }
 
-    /// What a live source will bring is not there yet: its film is made no faster than it plays.
-    fn wait_for_live(&self) {
-        let due = self.begun + Duration::from_nanos(self.hop * 1_000_000_000 / HOPS_PER_SEC);
-        if self.line.intake().description().live
-            && let Some(wait) = due.checked_duration_since(Instant::now())
-        {
-            std::thread::sleep(wait);
-        }
-    }
-
     /// Brings signal, picture and stage to frame `frame` and sends it on its way.
     fn step(&mut self, frame: u64) -> Result<()> {
         let clock = FrameClock::of_film(frame, f64::from(self.fps));
-        for message in self.desk.tick(clock.delta_secs) {
-            tracing::warn!("{message}");
-        }
-        if std::mem::replace(&mut self.recalls, self.desk.recalls()) != self.desk.recalls() {
-            self.stage.begin_transition(&self.dials.transition(), self.dials.transition_secs());
-        }
-        // Frame 0 shows the first hop, which ends at 1/30 s: a picture for each frame at 30 a second.
-        let last_hop = (frame + 1) * HOPS_PER_SEC / u64::from(self.fps);
+        let last_hop = match self.played {
+            Played::Line(_) => {
+                self.follow_desk(clock.delta_secs);
+                // Frame 0 shows the first hop, which ends at 1/30 s: a picture for each frame at 30 a second.
+                (frame + 1) * HOPS_PER_SEC / u64::from(self.fps)
+            }
+            Played::Show { .. } => self.follow_show((frame + 1) as f64 / f64::from(self.fps))?,
+        };
         let shape = self.dream.latent_shape();
         let mut newest = None;
-        while self.hop < last_hop.max(1) {
-            self.hop += 1;
-            self.wait_for_live();
-            let (_, latent) = self.line.latent_at_hop(self.hop, shape)?;
-            for message in self.line.messages() {
-                tracing::warn!("{message}");
+        if let Some(line) = self.played.line() {
+            while self.hop < last_hop.max(1) {
+                self.hop += 1;
+                wait_for_live(line, self.begun, self.hop);
+                let (_, latent) = line.latent_at_hop(self.hop, shape)?;
+                for message in line.messages() {
+                    tracing::warn!("{message}");
+                }
+                newest = latent.or(newest);
             }
-            newest = latent.or(newest);
+            trace_from_pulse(line.pulse(), &mut self.trace);
         }
         if let Some(latent) = newest {
             let due = (self.hop as f64 * self.dream.rate() / HOPS_PER_SEC as f64).ceil() as u64;
@@ -182,11 +235,64 @@ impl FrameMaker {
                 self.model.generate(&latent, &self.dream.conditioning(), steps, &mut self.picture)?;
                 self.stage.show(&self.picture);
             }
-            trace_from_pulse(self.line.pulse(), &mut self.trace);
         }
         self.dials.fill(&mut self.look);
         self.stage.submit(&clock, &self.look, &self.trace)?;
         Ok(())
+    }
+}
+
+impl FrameMaker {
+    /// The desk moves everything by so much.
+    fn follow_desk(&mut self, delta_secs: f64) {
+        for message in self.desk.tick(delta_secs) {
+            tracing::warn!("{message}");
+        }
+        let mut crosses = std::mem::replace(&mut self.recalls, self.desk.recalls()) != self.desk.recalls();
+        let wanted = self.model_wanted.text();
+        if *wanted != *self.playing_model {
+            wanted.as_ref().clone_into(&mut self.playing_model);
+            match self.use_model(&wanted) {
+                Ok(()) => crosses = true,
+                Err(error) => tracing::warn!("{}; the model before goes on", one_line(&error)),
+            }
+        }
+        if crosses {
+            self.stage.begin_transition(&self.dials.transition(), self.dials.transition_secs());
+        }
+    }
+
+    fn use_model(&mut self, name: &str) -> Result<()> {
+        let model = diffusion::load(name)?;
+        declare_model(self.desk.table(), model.card());
+        self.dream = DreamDials::new(self.desk.table(), model.card())?;
+        self.model = model;
+        Ok(())
+    }
+
+    /// The recorded show moves everything up to this moment. Gives the hop that its line has reached.
+    fn follow_show(&mut self, to_secs: f64) -> Result<u64> {
+        let table = self.desk.table().clone();
+        loop {
+            let Played::Show { replay, line, hop_zero_secs, own_model } = &mut self.played else { return Ok(0) };
+            match replay.turn(&table, to_secs)? {
+                // Times are rounded: a hop that ends now has ended.
+                None => return Ok(((to_secs - *hop_zero_secs) * HOPS_PER_SEC as f64 + 1e-6).max(0.0) as u64),
+                Some(Turn::Line(source, secs)) => {
+                    *line = Some(Line::with(source, &table)?);
+                    *hop_zero_secs = secs;
+                    self.hop = 0;
+                }
+                Some(Turn::HopZero(secs)) => *hop_zero_secs = secs,
+                Some(Turn::Transition(name, secs)) => self.stage.begin_transition(&name, secs as f32),
+                Some(Turn::Model(name)) if !*own_model && name != self.playing_model => {
+                    let why = || format!("the show plays the model {name}; --model chooses one for all of it");
+                    self.use_model(&name).with_context(why)?;
+                    self.playing_model = name;
+                }
+                Some(Turn::Model(_)) => {}
+            }
+        }
     }
 }
 

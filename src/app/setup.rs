@@ -47,10 +47,9 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
         table.set("/dream/model", Value::text(name), Origin::CommandLine)?;
     }
     usual_steps(&table, model.card())?;
-    for setting in &args.set {
-        let outcome =
-            table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(error.to_string()))?;
-        warnings.extend(outcome.clamped.map(|clamped| clamped.to_string()));
+    warnings.extend(set_typed(&table, &args.set)?);
+    if let Some(file) = &args.cues {
+        warnings.extend(desk.open_cues(file)?);
     }
     let wanted = table.handle("/dream/model")?.text();
     if args.model.is_none() && *wanted != *model.card().name {
@@ -62,8 +61,18 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     Ok(Setup { desk, shaders, model, source, warnings })
 }
 
+/// Sets what `--set` says; a sentence for each value that had to be clamped.
+pub fn set_typed(table: &Table, settings: &[String]) -> Result<Vec<String>> {
+    let set = |setting: &String| -> Result<Option<String>> {
+        let outcome =
+            table.set_from_text(setting, Origin::CommandLine).map_err(|error| UsageError(error.to_string()))?;
+        Ok(outcome.clamped.map(|clamped| clamped.to_string()))
+    };
+    settings.iter().filter_map(|setting| set(setting).transpose()).collect()
+}
+
 /// Models that read take many steps, which the presets of the model in the box do not know.
-fn usual_steps(table: &Table, card: &Card) -> Result<()> {
+pub fn usual_steps(table: &Table, card: &Card) -> Result<()> {
     if card.reads_text {
         let steps = i64::try_from(card.usual_steps)?;
         table.set("/dream/steps", Value::Int(steps), Origin::CommandLine)?;

@@ -2,11 +2,23 @@
 //!
 //! Effects and transitions declare their own at the head of their shader (`/effect/trails/amount`).
 
-use super::Param;
+use super::{Param, desk, history, morph};
 
 /// The same in every run, in the order of the signal's way to the screen.
 pub fn builtin() -> Vec<Param> {
-    [signal(), latent(), dream(), stage(), presets()].concat()
+    [
+        signal(),
+        latent(),
+        dream(),
+        stage(),
+        presets(),
+        desk::shelf::params(),
+        morph::params(),
+        desk::cueing::params(),
+        history::params(),
+        show(),
+    ]
+    .concat()
 }
 
 fn signal() -> Vec<Param> {
@@ -109,6 +121,25 @@ fn presets() -> Vec<Param> {
         Param::trigger("/preset/next").about("Recalls the next preset."),
         Param::trigger("/preset/previous").about("Recalls the preset before."),
         Param::trigger("/preset/again").about("Recalls the preset that plays, as it was saved."),
+    ]
+}
+
+fn show() -> Vec<Param> {
+    vec![
+        Param::bool("/show/record", false).never_recalled().about(
+            "Records the show (signal and controls) into a file, from which `wavedream render --show` makes films.",
+        ),
+        Param::bool("/show/film", false).never_recalled().about("Films the stage, as it is seen, while it plays."),
+        Param::text("/show/folder", "")
+            .never_recalled()
+            .about("Where recordings and films go that were given no file; empty is the folder of the start."),
+        Param::int("/show/lost", 0, i64::from(u32::MAX), 0)
+            .read_only()
+            .about("What the recording of the show had no time for; 0 is a whole one."),
+        Param::int("/show/repeated", 0, i64::from(u32::MAX), 0)
+            .unit("frames")
+            .read_only()
+            .about("Frames that the film repeats because the machine was busy; the screen had them all."),
     ]
 }
 

@@ -1,12 +1,20 @@
 //! The desk: the table, the presets, and what moves by itself between two frames.
 //!
 //! Lives on the main thread. [`Desk::tick`] is called once a frame with the time that has passed, real on stage and
-//! virtual in a film; it moves what glides, recalls the preset that `/preset` asks for (whoever set it), and reads saved
-//! files again.
+//! virtual in a film; it moves what glides, recalls the preset that `/preset` asks for (whoever set it), puts presets
+//! away, plays cues, morphs, takes back, and reads saved files again. Beat and wall clock are given, never looked at.
 
 use std::path::{Path, PathBuf};
 
-use super::{Handle, Origin, Preset, PresetError, Presets, SetError, Table, Value, watch::Watch};
+use super::{
+    Handle, History, Origin, Preset, PresetError, Presets, SetError, Table, Value, morph::Morph, watch::Watch,
+};
+use cueing::{BEATS_PER_SEC, Cueing};
+use shelf::Shelf;
+
+pub(super) mod cueing;
+mod morphing;
+pub(super) mod shelf;
 
 /// How long a file that was saved, or a reset, takes to show: at once, but without a jump.
 const NUDGE_SECS: f64 = 0.3;
@@ -21,6 +29,20 @@ pub struct Desk {
     current: Option<String>,
     recalls: u64,
     wires: Wires,
+    shelf: Shelf,
+    morph: Morph,
+    cueing: Cueing,
+    history: History,
+    history_seen: u64,
+    undo: Handle,
+    undo_seen: u64,
+    redo: Handle,
+    redo_seen: u64,
+    /// Since the desk was made.
+    now_secs: f64,
+    /// Where the beat is; None lets it run by itself.
+    beat: Option<f64>,
+    beat_seen: f64,
 }
 
 /// The parameters that the desk itself listens to, and what it has seen of them.
@@ -65,7 +87,26 @@ impl Desk {
             reset_effects: table.handle("/stage/reset_effects")?,
             reset_effects_seen: 0,
         };
-        Ok(Self { table, presets, watch: None, current: None, recalls: 0, wires })
+        Ok(Self {
+            shelf: Shelf::new(&table)?,
+            morph: Morph::new(&table)?,
+            cueing: Cueing::new(&table)?,
+            history: History::default(),
+            history_seen: 0,
+            undo: table.handle("/undo")?,
+            undo_seen: 0,
+            redo: table.handle("/redo")?,
+            redo_seen: 0,
+            now_secs: 0.0,
+            beat: None,
+            beat_seen: 0.0,
+            table,
+            presets,
+            watch: None,
+            current: None,
+            recalls: 0,
+            wires,
+        })
     }
 
     pub fn table(&self) -> &Table {
@@ -86,10 +127,22 @@ impl Desk {
         self.recalls
     }
 
-    /// From now on, presets that are saved while the program runs are read again.
+    /// What can be taken back and done again.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Where the beat is, in beats since some start; cues and morphs go by it. Without it there are two a second.
+    pub fn set_beat(&mut self, beats: f64) {
+        if self.beat.replace(beats).is_none() {
+            self.beat_seen = beats;
+        }
+    }
+
+    /// From now on, presets and cues that are saved while the program runs are read again.
     pub fn watch_files(&mut self) -> Result<(), notify::Error> {
         self.watch = Some(Watch::new(&self.presets.folders().read)?);
-        Ok(())
+        self.watch_cues()
     }
 
     /// Brings a preset on, by number, name or file, over `secs` or the time that it gives itself.
@@ -97,16 +150,18 @@ impl Desk {
         let id = match self.presets.find(wanted) {
             Some(preset) => preset.id.clone(),
             None if wanted.ends_with(".toml") => self.presets.open(&self.table, Path::new(wanted))?,
-            None => {
-                return Err(RecallError::Unknown {
-                    wanted: wanted.into(),
-                    nearest: self.presets.nearest(wanted).map(str::to_owned),
-                    known: self.presets.iter().map(|preset| preset.id.as_str()).collect::<Vec<_>>().join(", "),
-                });
-            }
+            None => return Err(self.unknown(wanted)),
         };
         self.play(id, secs);
         Ok(())
+    }
+
+    fn unknown(&self, wanted: &str) -> RecallError {
+        RecallError::Unknown {
+            wanted: wanted.into(),
+            nearest: self.presets.nearest(wanted).map(str::to_owned),
+            known: self.presets.iter().map(|preset| preset.id.as_str()).collect::<Vec<_>>().join(", "),
+        }
     }
 
     /// The preset at a place in the list, counted from 1. False if there are not so many.
@@ -120,26 +175,26 @@ impl Desk {
         let mut told = Vec::new();
         if self.watch.as_mut().is_some_and(Watch::settled) {
             told.extend(self.presets.reload(&self.table));
+            self.morph.forget();
             if let Some(preset) = self.current() {
-                preset.apply(&self.table, Some(NUDGE_SECS));
+                preset.apply_but(&self.table, Some(NUDGE_SECS), &self.shelf.left_out);
             }
         }
+        let beat = self.beat.unwrap_or(self.beat_seen + dt_secs * BEATS_PER_SEC);
+        let dt_beats = beat - std::mem::replace(&mut self.beat_seen, beat);
+        told.extend(self.follow_shelf());
         told.extend(self.follow_wires());
+        told.extend(self.follow_cues(dt_secs, dt_beats));
+        told.extend(self.follow_morph(dt_secs, dt_beats));
         self.table.tick(dt_secs);
+        self.now_secs += dt_secs;
+        self.follow_history();
         told
     }
 
     /// Saves what plays as a preset, `id` being its file's name without the ending, and says where.
     pub fn save(&mut self, id: &str, name: &str, about: &str) -> Result<PathBuf, PresetError> {
-        let Some(folder) = &self.presets.folders().save else {
-            let why = "cannot be saved, for there is no home folder: start with --presets DIR".into();
-            return Err(PresetError::File { file: format!("{id}.toml"), why });
-        };
-        let path = folder.join(format!("{id}.toml"));
-        Preset::from_table(&self.table, id, name, about).save(&path)?;
-        self.current = Some(self.presets.open(&self.table, &path)?);
-        self.name_current();
-        Ok(path)
+        self.put(&Preset::from_table(&self.table, id, name, about))
     }
 
     fn follow_wires(&mut self) -> Option<String> {
@@ -168,8 +223,9 @@ impl Desk {
 
     fn play(&mut self, id: String, secs: Option<f64>) {
         if let Some(preset) = self.presets.by_id(&id) {
-            preset.apply(&self.table, secs);
-            self.current = Some(id);
+            preset.apply_but(&self.table, secs, &self.shelf.left_out);
+            let before = self.current.replace(id.clone());
+            self.history.recalled(before, Some(id));
             self.recalls += 1;
             self.name_current();
         }

@@ -127,6 +127,16 @@ impl Handle {
         self.0.param.load().kind.normal_from_value(self.base())
     }
 
+    /// Whether both are the same parameter.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// What modulation adds to the base on the normal scale.
+    pub fn offset(&self) -> f64 {
+        f64::from_bits(self.0.offset.load(Ordering::Relaxed))
+    }
+
     pub(super) fn base(&self) -> f64 {
         f64::from_bits(self.0.base.load(Ordering::Relaxed))
     }
@@ -177,7 +187,7 @@ impl Handle {
 
     fn play(&self) {
         let base = self.base();
-        let offset = f64::from_bits(self.0.offset.load(Ordering::Relaxed));
+        let offset = self.offset();
         let played = if offset == 0.0 {
             base
         } else {

@@ -28,7 +28,7 @@ const fn key(keys: &'static [&'static str], path: &'static str, deed: Deed) -> B
 
 const NUDGE: f64 = 0.05;
 
-const BINDINGS: [Binding; 15] = [
+const BINDINGS: [Binding; 20] = [
     key(&["n", "PageDown"], "/preset/next", Deed::Fire),
     key(&["p", "PageUp"], "/preset/previous", Deed::Fire),
     key(&["Backspace"], "/preset/again", Deed::Fire),
@@ -44,10 +44,15 @@ const BINDINGS: [Binding; 15] = [
     key(&["m"], "/latent/mapping", Deed::Step),
     key(&["t"], "/stage/transition", Deed::Step),
     key(&["s"], "/dream/steps", Deed::Step),
+    key(&["z"], "/undo", Deed::Fire),
+    key(&["y"], "/redo", Deed::Fire),
+    key(&["Enter"], "/cue/go", Deed::Fire),
+    key(&[","], "/cue/back", Deed::Fire),
+    key(&["."], "/cue/hold", Deed::Toggle),
 ];
 
 /// Keys and what they do, for the page of keys.
-pub const KEY_HELP: [(&str, &str); 12] = [
+pub const KEY_HELP: [(&str, &str); 14] = [
     ("1 … 0", "presets 1 to 10, with Shift 11 to 20"),
     ("N  P", "next and previous preset"),
     ("Backspace", "the preset as it was"),
@@ -60,6 +65,8 @@ pub const KEY_HELP: [(&str, &str); 12] = [
     ("M", "next mapping"),
     ("T", "next transition"),
     ("S", "steps of the model"),
+    ("Z  Y", "undo, redo"),
+    ("Enter , .", "next cue, cue before, hold"),
 ];
 
 impl Desk {
@@ -73,6 +80,8 @@ impl Desk {
             let place = tens + if digit == 0 { 10 } else { digit };
             return !repeats && self.recall_place(place);
         }
+        // As in most programs: with Shift undo is redo.
+        let name = if name == "z" && shift { "y" } else { name };
         let Some(binding) = BINDINGS.iter().find(|binding| binding.keys.contains(&name)) else {
             return false;
         };

@@ -133,6 +133,10 @@ pub enum Origin {
     Panel,
     /// The program itself, for instance to keep a value within a new range.
     Program,
+    /// A list of cues.
+    Cue,
+    /// Taken back, or taken back again.
+    Undo,
 }
 
 impl Origin {
@@ -143,6 +147,8 @@ impl Origin {
             3 => Self::Key,
             4 => Self::Panel,
             5 => Self::Program,
+            6 => Self::Cue,
+            7 => Self::Undo,
             _ => Self::Start,
         }
     }
@@ -170,11 +176,14 @@ pub struct Param {
     /// One sentence.
     pub about: String,
     pub recall: Recall,
+    /// Shows a state of the program, which alone writes it.
+    pub read_only: bool,
 }
 
 impl Param {
     fn new(path: impl Into<String>, kind: Kind, default: Value) -> Self {
-        Self { path: path.into(), kind, default, unit: String::new(), about: String::new(), recall: Recall::Look }
+        let (unit, about) = (String::new(), String::new());
+        Self { path: path.into(), kind, default, unit, about, recall: Recall::Look, read_only: false }
     }
 
     pub fn float(path: impl Into<String>, min: f64, max: f64, default: f64) -> Self {
@@ -236,6 +245,12 @@ impl Param {
     pub fn never_recalled(mut self) -> Self {
         self.recall = Recall::Never;
         self
+    }
+
+    /// Only shows a state: nobody but the program writes it, and presets do not hold it.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self.never_recalled()
     }
 
     /// Where it stands in lists: the path without its last part, `dream/genre` for `/dream/genre/ink`.

@@ -17,7 +17,7 @@
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
-use super::{Origin, Recall, SetError, Table, Value, table::is_under};
+use super::{Handle, Origin, Recall, SetError, Table, Value, table::is_under};
 
 mod read;
 
@@ -115,20 +115,12 @@ impl Preset {
 
     /// Brings this preset on: numbers glide for `secs` (or for the time that it gives itself), all else switches.
     pub fn apply(&self, table: &Table, secs: Option<f64>) {
-        let mut moves: Vec<(String, Value)> = table
-            .all()
-            .iter()
-            .map(|handle| handle.param())
-            .filter(|param| !self.keep.iter().any(|kept| is_under(&param.path, kept)))
-            .filter_map(|param| {
-                let value = match (param.recall, self.value(&param.path)) {
-                    (Recall::Look, None) => param.default.clone(),
-                    (Recall::Look | Recall::Setup, Some(value)) => value.clone(),
-                    (Recall::Setup, None) | (Recall::Never, _) => return None,
-                };
-                Some((param.path.clone(), value))
-            })
-            .collect();
+        self.apply_but(table, secs, &[]);
+    }
+
+    /// As [`Self::apply`], and leaves what lies under the paths `left_out` as it is.
+    pub fn apply_but(&self, table: &Table, secs: Option<f64>, left_out: &[String]) {
+        let mut moves = self.moves(table, left_out);
         if let Some(at) = moves.iter().position(|(path, _)| path == ARRIVAL) {
             let (path, value) = moves.swap_remove(at);
             self.set(table, &path, value, 0.0);
@@ -138,6 +130,30 @@ impl Preset {
         for (path, value) in moves {
             self.set(table, &path, value, secs);
         }
+    }
+
+    /// What a recall does: paths and the values that they get.
+    pub fn moves(&self, table: &Table, left_out: &[String]) -> Vec<(String, Value)> {
+        let stays = |path: &str| self.keep.iter().chain(left_out).any(|kept| is_under(path, kept));
+        let handles = table.all();
+        let params = handles.iter().map(Handle::param).filter(|param| !stays(&param.path));
+        params
+            .filter_map(|param| {
+                let value = match (param.recall, self.value(&param.path)) {
+                    (Recall::Look, None) => param.default.clone(),
+                    (Recall::Look | Recall::Setup, Some(value)) => value.clone(),
+                    (Recall::Setup, None) | (Recall::Never, _) => return None,
+                };
+                Some((param.path.clone(), value))
+            })
+            .collect()
+    }
+
+    /// What the table now plays, saved in the place of this preset: name, remark, source and what it keeps stay.
+    pub fn saved_over(&self, table: &Table) -> Self {
+        let mut fresh = Self::from_table(table, &self.id, &self.name, &self.about);
+        fresh.settings.retain(|setting| !self.keep.iter().any(|kept| is_under(&setting.path, kept)));
+        Self { file: self.file.clone(), source: self.source.clone(), keep: self.keep.clone(), ..fresh }
     }
 
     /// A parameter can vanish after [`Preset::check`], with its shader: the rest of the look still comes.

@@ -104,6 +104,20 @@ impl Presets {
         Ok(id)
     }
 
+    /// A preset is gone: the next reading does not keep it.
+    pub(super) fn forget(&mut self, id: &str) {
+        self.presets.remove(id);
+    }
+
+    /// From now on a folder is read too; true if it was not before.
+    pub(super) fn also_read(&mut self, folder: &Path) -> bool {
+        let new = !self.folders.read.iter().any(|read| read == folder);
+        if new {
+            self.folders.read.push(folder.to_owned());
+        }
+        new
+    }
+
     pub fn folders(&self) -> &Folders {
         &self.folders
     }

@@ -71,6 +71,7 @@ fn json_of(param: &Param) -> Json {
         "unit": param.unit,
         "about": param.about,
         "group": param.group(),
+        "read_only": param.read_only,
         "recall": match param.recall {
             Recall::Look => "look",
             Recall::Setup => "setup",
@@ -126,6 +127,7 @@ fn range(param: &Param) -> String {
         Kind::Int { min, max } => format!("{min} … {max}{unit}"),
         Kind::Bool => "on, off".into(),
         Kind::Choice(names) => format!("{}{unit}", names.join(", ")),
+        Kind::Text if param.read_only => "shown text".into(),
         Kind::Text => "text".into(),
         Kind::Trigger => "trigger".into(),
     }

@@ -35,6 +35,8 @@ pub enum SetError {
     Unknown { path: String, nearest: Option<String> },
     #[error("{path} takes {expected}, not {found}")]
     WrongType { path: String, expected: String, found: String },
+    #[error("{path} only shows a state and cannot be set")]
+    ReadOnly { path: String },
     #[error("“{text}” is not a setting: write /path=value, for instance /dream/vivid=0.5")]
     NotASetting { text: String },
 }

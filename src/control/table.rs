@@ -13,11 +13,12 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::{
     Handle, Kind, Origin, Param, Value, nearest,
     setting::{Clamped, Fitting, Outcome, SetError, fit, value_from_text},
+    tap::{Tap, What},
 };
 
 /// The parameters of the program.
@@ -32,6 +33,8 @@ struct Inner {
     /// Counts every declaration and retirement.
     layout: AtomicU64,
     writer: Mutex<Vec<Glide>>,
+    /// Hears every setting while a show is recorded.
+    tap: ArcSwapOption<Tap>,
 }
 
 /// In order of declaration, and by path.
@@ -91,6 +94,7 @@ impl Table {
             generation: AtomicU64::new(0),
             layout: AtomicU64::new(0),
             writer: Mutex::new(Vec::new()),
+            tap: ArcSwapOption::empty(),
         }));
         table.declare(params);
         table
@@ -159,8 +163,7 @@ impl Table {
 
     /// The value that a glide is on its way to, or the base value.
     pub fn target(&self, handle: &Handle) -> Value {
-        let path = handle.path();
-        match self.lock().iter().find(|glide| glide.handle.path() == path) {
+        match self.lock().iter().find(|glide| glide.handle.is(handle)) {
             Some(glide) if matches!(handle.param().kind, Kind::Int { .. }) => Value::Int(glide.to.round() as i64),
             Some(glide) => Value::Float(glide.to),
             None => handle.value(),
@@ -177,6 +180,9 @@ impl Table {
         let handle = self.handle(path)?;
         let mut glides = self.lock();
         let param = handle.param();
+        if param.read_only && origin != Origin::Program {
+            return Err(SetError::ReadOnly { path: path.into() });
+        }
         let fitting = fit(&param, &value)?;
         let mut outcome = Outcome { changed: true, clamped: None };
         match fitting {
@@ -190,7 +196,7 @@ impl Table {
             }
             Fitting::Number { taken, clamped } => {
                 outcome = Outcome { changed: handle.base() != taken, clamped };
-                glides.retain(|glide| glide.handle.path() != path);
+                glides.retain(|glide| !glide.handle.is(&handle));
                 if secs > 0.0 && param.kind.is_number() && outcome.changed {
                     glides.push(Glide::new(&handle, taken, secs, origin));
                 } else {
@@ -199,7 +205,25 @@ impl Table {
             }
         }
         handle.mark(self.next_generation(), origin);
+        if let Some(tap) = &*self.0.tap.load() {
+            // What becomes of it, and not what was asked: a choice by its name, a number within its range.
+            let target = glides.iter().find(|glide| glide.handle.is(&handle)).map(|glide| Value::Float(glide.to));
+            tap.tell(&param.path, What::Set { value: target.unwrap_or_else(|| handle.value()), secs }, origin);
+        }
         Ok(outcome)
+    }
+
+    /// From now on `tap` hears everything that is set, in the order in which it happens; None ends that.
+    pub fn set_tap(&self, tap: Option<Tap>) {
+        // Between two settings: what was set before is not heard, all that comes after is.
+        let _glides = self.lock();
+        self.0.tap.store(tap.map(Arc::new));
+    }
+
+    /// What glides just now: parameter, where it goes, seconds that are left.
+    pub fn gliding(&self) -> Vec<(Handle, f64, f64)> {
+        let left = |glide: &Glide| (glide.handle.clone(), glide.to, (glide.secs - glide.elapsed_secs).max(0.0));
+        self.lock().iter().map(left).collect()
     }
 
     /// What would become of a value, without setting it.
@@ -237,7 +261,14 @@ impl Table {
     /// What something that modulates adds to a number, on its normal scale (-1..1); 0 plays the base value again.
     pub fn modulate(&self, handle: &Handle, offset_normal: f64) {
         let _glides = self.lock();
-        handle.write_offset(if offset_normal.is_finite() { offset_normal } else { 0.0 });
+        let offset = if offset_normal.is_finite() { offset_normal } else { 0.0 };
+        if offset == handle.offset() {
+            return;
+        }
+        handle.write_offset(offset);
+        if let Some(tap) = &*self.0.tap.load() {
+            tap.tell(&handle.param().path, What::Offset(offset), Origin::Program);
+        }
     }
 
     /// Moves what glides by `dt_secs` of real (or, in a film, virtual) time.

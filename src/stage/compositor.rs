@@ -1,7 +1,7 @@
 //! From pictures to the frame on the stage. Lives on the thread that makes frames; never waits for another.
 
 use super::{
-    FrameClock, Look, SignalTrace, StageError,
+    Camera, FrameClock, Look, SignalTrace, StageError, capture,
     declaration::Kind,
     effects::Effects,
     gpu::{Block, Canvas, Gpu, Precision},
@@ -36,6 +36,8 @@ pub struct Compositor {
     pyramid: Pyramid,
     effects: Effects,
     output: wgpu::RenderPipeline,
+    film_output: wgpu::RenderPipeline,
+    camera: Option<Camera>,
     base: Canvas,
     /// What the last frame showed, before brightness.
     seen: Option<Canvas>,
@@ -81,8 +83,8 @@ impl Compositor {
         let live = Live::new(&builder).map_err(refused("the picture's shader"))?;
         let mut pyramid = Pyramid::new(&builder).map_err(refused("the blur's shader"))?;
         pyramid.resize(size);
-        let [output] = builder
-            .build("stage output", OUTPUT, [("fs_output", format, None)])
+        let [output, film_output] = builder
+            .build("stage output", OUTPUT, [("fs_output", format, None), ("fs_film", capture::FORMAT, None)])
             .map_err(refused("the target's format"))?;
         let linear = matches!(format, wgpu::TextureFormat::Rgba16Float | wgpu::TextureFormat::Rgba32Float);
         let effects = Effects::new(&mut gpu, size);
@@ -97,6 +99,8 @@ impl Compositor {
             pyramid,
             effects,
             output,
+            film_output,
+            camera: None,
             base,
             seen: None,
             held: None,
@@ -194,9 +198,37 @@ impl Compositor {
         let load = wgpu::LoadOp::Clear(wgpu::Color::BLACK);
         let images = [&seen.view, &nothing, &nothing];
         self.gpu.run(&mut encoder, &self.output, target, images, &block, load);
+        let shot = self.camera.as_mut().and_then(|camera| camera.due(clock.time_secs));
+        if let (Some(camera), Some((_, buffer))) = (&self.camera, &shot) {
+            self.gpu.run(&mut encoder, &self.film_output, &camera.view, images, &block, load);
+            camera.copy(&mut encoder, buffer);
+        }
         self.seen = Some(seen);
         let clock = FrameClock { time_secs: now_secs, ..*clock };
         self.gpu.submit(encoder, self.size, &clock, signal);
+        if let Some(camera) = &self.camera {
+            if let Some((number, buffer)) = shot {
+                camera.submitted(number, buffer);
+            }
+            camera.poll();
+        }
+    }
+
+    /// From the next frame on `camera` films what is shown; without one the film ends.
+    pub fn film(&mut self, camera: Option<Camera>) {
+        self.camera = camera;
+    }
+
+    /// Ends the film when no more frames come: waits for those that are on their way.
+    pub fn end_film(&mut self) {
+        if let Some(camera) = self.camera.take() {
+            camera.settle();
+        }
+    }
+
+    /// The device that this stage draws with.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.gpu.device
     }
 
     /// Everything before brightness; gives where it is.

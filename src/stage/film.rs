@@ -8,6 +8,9 @@
 mod ffmpeg;
 mod gif;
 mod png;
+mod screen;
+
+pub use screen::{Filmed, ScreenFilm};
 
 use std::{
     path::{Path, PathBuf},
@@ -56,6 +59,45 @@ trait Sink: Send {
     fn finish(self: Box<Self>) -> Result<(), FilmError>;
 }
 
+/// How much time an encoder takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pains {
+    /// As much as it needs: the frames wait for it.
+    Fine,
+    /// Little: it works beside a show.
+    Hasty,
+}
+
+/// What writes the frames of a film; `notes` are what is different from what was asked for.
+fn sink(
+    path: &Path,
+    size: (u32, u32),
+    fps: f64,
+    pains: Pains,
+    notes: &mut Vec<String>,
+) -> Result<Box<dyn Sink>, FilmError> {
+    let format = Format::of(path)?;
+    let (width, height) = size;
+    let least = if matches!(format, Format::Gif | Format::Folder) { 1 } else { 2 };
+    if width < least || height < least {
+        return Err(FilmError::Size { width, height });
+    }
+    if !(fps.is_finite() && fps > 0.0 && fps <= 1000.0) {
+        return Err(FilmError::Rate { fps });
+    }
+    if let Some(parent) = path.parent().filter(|_| format != Format::Folder)
+        && !parent.as_os_str().is_empty()
+        && !parent.is_dir()
+    {
+        return Err(FilmError::NoFolder { path: path.to_owned(), folder: parent.to_owned() });
+    }
+    Ok(match format {
+        Format::Folder => Box::new(png::Pngs::create(path, size)?),
+        Format::Gif if !ffmpeg::is_there() => Box::new(gif::Gif::create(path, size, fps)?),
+        _ => Box::new(ffmpeg::Ffmpeg::start(path, format, size, fps, pains, notes)?),
+    })
+}
+
 /// What came of a film.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
@@ -80,27 +122,8 @@ pub struct Film {
 impl Film {
     /// Starts a film of `size` pixels and `fps` frames a second. The path's ending says what is written.
     pub fn create(path: &Path, size: (u32, u32), fps: f64) -> Result<Self, FilmError> {
-        let format = Format::of(path)?;
-        let (width, height) = size;
-        let least = if matches!(format, Format::Gif | Format::Folder) { 1 } else { 2 };
-        if width < least || height < least {
-            return Err(FilmError::Size { width, height });
-        }
-        if !(fps.is_finite() && fps > 0.0 && fps <= 1000.0) {
-            return Err(FilmError::Rate { fps });
-        }
-        if let Some(parent) = path.parent().filter(|_| format != Format::Folder)
-            && !parent.as_os_str().is_empty()
-            && !parent.is_dir()
-        {
-            return Err(FilmError::NoFolder { path: path.to_owned(), folder: parent.to_owned() });
-        }
         let mut notes = Vec::new();
-        let sink: Box<dyn Sink> = match format {
-            Format::Folder => Box::new(png::Pngs::create(path, size)?),
-            Format::Gif if !ffmpeg::is_there() => Box::new(gif::Gif::create(path, size, fps)?),
-            _ => Box::new(ffmpeg::Ffmpeg::start(path, format, size, fps, &mut notes)?),
-        };
+        let sink = sink(path, size, fps, Pains::Fine, &mut notes)?;
         let (full, frames) = bounded::<Vec<u8>>(AHEAD);
         let (used, empty) = bounded(AHEAD + 2);
         let worker = std::thread::Builder::new()

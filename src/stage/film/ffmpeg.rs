@@ -7,7 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{FilmError, Format, Sink};
+use super::{FilmError, Format, Pains, Sink};
 
 /// Options of each encoder. A constant quality at which gradients of dark skies do not band; 4:2:0 because nothing
 /// else plays everywhere.
@@ -53,7 +53,20 @@ pub(super) fn is_there() -> bool {
 }
 
 fn command() -> Command {
-    let mut command = Command::new("ffmpeg");
+    alone(Command::new("ffmpeg"))
+}
+
+/// An ffmpeg that takes the cores only when nobody else wants them.
+fn command_in_the_back() -> Command {
+    if !cfg!(unix) {
+        return command();
+    }
+    let mut command = Command::new("nice");
+    command.args(["-n", "15", "ffmpeg"]);
+    alone(command)
+}
+
+fn alone(mut command: Command) -> Command {
     // The terminal's Ctrl-C goes to a process group: ffmpeg shall not hear it, but end its file when we end it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -68,6 +81,7 @@ impl Ffmpeg {
         format: Format,
         (width, height): (u32, u32),
         fps: f64,
+        pains: Pains,
         notes: &mut Vec<String>,
     ) -> Result<Self, FilmError> {
         let encoder = choose(path, format, notes)?;
@@ -90,10 +104,11 @@ impl Ffmpeg {
                 filters.push(format!("crop={even_width}:{even_height}:0:0"));
             }
             // Said to the converter and written into the file: else players guess, and colours shift.
-            filters.push("scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int".to_owned());
+            let flags = if pains == Pains::Fine { ":flags=accurate_rnd+full_chroma_int" } else { "" };
+            filters.push(format!("scale=out_color_matrix=bt709:out_range=tv{flags}"));
             filters.push("format=yuv420p".to_owned());
         }
-        let mut command = command();
+        let mut command = if pains == Pains::Hasty { command_in_the_back() } else { command() };
         command
             .args(["-hide_banner", "-loglevel", "error", "-y"])
             .args(["-f", "rawvideo", "-pix_fmt", "rgba"])
@@ -103,6 +118,16 @@ impl Ffmpeg {
             .args(["-c:v", encoder]);
         if let Some((_, options)) = ENCODERS.iter().find(|(name, _)| *name == encoder) {
             command.args(*options);
+        }
+        if pains == Pains::Hasty {
+            // Said last, it overrules. One thread: the show needs the others.
+            let hasty: &[&str] = match encoder {
+                "libx264" => &["-preset", "ultrafast", "-threads", "1"],
+                "libvpx-vp9" | "libvpx" => &["-deadline", "realtime", "-cpu-used", "8", "-threads", "1"],
+                "libsvtav1" => &["-preset", "12"],
+                _ => &[],
+            };
+            command.args(hasty);
         }
         if format != Format::Gif {
             command.args(["-colorspace", "bt709", "-color_primaries", "bt709"]);

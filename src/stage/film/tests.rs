@@ -123,7 +123,7 @@ fn ffmpegs_failure_is_told_in_its_own_last_words() {
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir_all(path.join("x")).unwrap();
     let mut notes = Vec::new();
-    let mut sink = ffmpeg::Ffmpeg::start(&path, Format::Mp4, (64, 48), 30.0, &mut notes).unwrap();
+    let mut sink = ffmpeg::Ffmpeg::start(&path, Format::Mp4, (64, 48), 30.0, Pains::Fine, &mut notes).unwrap();
     let error = (0..200)
         .find_map(|frame| sink.frame(&bars((64, 48), frame)).err())
         .unwrap_or_else(|| Box::new(sink).finish().unwrap_err());

@@ -1,0 +1,48 @@
+//! What a film of a recorded show starts with: the show's values, and what was typed over them.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::{Played, RenderArgs};
+use crate::app::{
+    cli::ShowArgs,
+    recording::{Replay, Show},
+    setup::{self, Setup, usual_steps},
+};
+
+/// Opens a recorded show. What `--set` and `--model` say stays as it is, whatever the show does.
+pub fn set_up(args: &RenderArgs, file: &Path) -> Result<(Setup, Played)> {
+    let show = Show::open(file)?;
+    let own_model = args.show.model.is_some();
+    let model = args.show.model.clone().unwrap_or_else(|| show.head.model.clone());
+    // First as the show was: its model, then its values, then what was typed.
+    let mut plain = ShowArgs::default();
+    plain.model = Some(model.clone());
+    let mut setup = setup::set_up(&plain).with_context(|| format!("{}: needs the model {model}", file.display()))?;
+    setup.source = file.display().to_string();
+    setup.warnings.extend(show.torn.clone());
+    if show.lost.controls + show.lost.blocks > 0 {
+        let lost = show.lost;
+        setup.warnings.push(format!(
+            "{}: was recorded by a busy machine; {} changes and {} blocks of signal are not in it",
+            file.display(),
+            lost.controls,
+            lost.blocks
+        ));
+    }
+    let table = setup.desk.table().clone();
+    let typed = args.show.set.iter().filter_map(|setting| setting.split_once('='));
+    let mut pinned: Vec<String> = typed.map(|(path, _)| path.trim().to_owned()).collect();
+    let other_model = own_model && *model != *show.head.model;
+    if other_model && setup.model.card().reads_text && !pinned.iter().any(|path| path == "/dream/steps") {
+        // As many as this model needs, and not as the show's took.
+        usual_steps(&table, setup.model.card())?;
+        pinned.push("/dream/steps".to_owned());
+    }
+    let mut replay = Replay::new(show, pinned);
+    replay.begin(&table);
+    setup.warnings.extend(setup::set_typed(&table, &args.show.set)?);
+    let played = Played::Show { replay: Box::new(replay), line: None, hop_zero_secs: 0.0, own_model };
+    Ok((setup, played))
+}
