@@ -4,13 +4,16 @@
 //! kind, range, default, unit and one sentence. The command line's `--set`, keys, presets and the printed reference all
 //! come from that table, so nothing can be reached in one way only.
 //!
-//! A [`Desk`] holds the table and the presets; the app calls [`Desk::tick`] once a frame. Rooms never see any of this:
-//! the app reads [`Handle`]s and fills their plain settings.
+//! A [`Desk`] holds the table and the presets; the app calls [`Desk::tick`] once a frame, and before it [`Midi::tick`]
+//! (controllers) and [`Motion::tick`] (beat, LFOs, followers). Rooms never see any of this: the app reads [`Handle`]s and
+//! fills their plain settings.
 
 mod builtin;
 mod desk;
 mod handle;
 mod keys;
+pub mod midi;
+pub mod motion;
 mod nearest;
 mod param;
 mod preset;
@@ -24,6 +27,8 @@ pub use builtin::{builtin, genres, scene, steps, transitions};
 pub use desk::{Desk, RecallError};
 pub use handle::Handle;
 pub use keys::KEY_HELP;
+pub use midi::Midi;
+pub use motion::{Beat, BeatReader, Motion};
 pub use nearest::nearest;
 pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
 pub use preset::{Preset, PresetError};

@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::{dials::DreamDials, line::Line};
 use crate::{
-    control::Table,
+    control::{BeatReader, Table},
     diffusion::Dreamer,
     latent::Latent,
     signal::{HOPS_PER_SEC, Health, Trace},
@@ -66,6 +66,7 @@ impl Live {
         table: Table,
         dials: DreamDials,
         dreamer: Arc<Dreamer>,
+        beat: BeatReader,
     ) -> std::io::Result<Self> {
         let report = Arc::new(ArcSwap::from_pointee(Report { source: source.clone(), ..Report::default() }));
         let dials = Arc::new(ArcSwapOption::from_pointee(dials));
@@ -78,6 +79,7 @@ impl Live {
             table,
             dials: Arc::clone(&dials),
             dreamer,
+            beat,
             report: Arc::clone(&report),
             told,
             start: Instant::now(),
@@ -138,6 +140,7 @@ struct Player {
     table: Table,
     dials: Arc<ArcSwapOption<DreamDials>>,
     dreamer: Arc<Dreamer>,
+    beat: BeatReader,
     report: Arc<ArcSwap<Report>>,
     told: Sender<String>,
     /// When hop 0 was.
@@ -163,6 +166,7 @@ impl Player {
         self.hop += 1;
         let Some(dials) = self.dials.load_full() else { return };
         let Some(line) = &mut self.line else { return };
+        line.set_beat(self.beat.position_at(Instant::now()));
         match line.latent_at_hop(self.hop, dials.latent_shape()) {
             Ok((progress, latent)) => {
                 if let Some(latent) = latent {

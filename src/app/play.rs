@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{
     cli::PlayArgs,
     dials::{DreamDials, StageDials},
+    features::features,
     line::Line,
     live::Live,
     render::stop_on_signal,
@@ -22,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    control::{Desk, Handle, KEY_HELP, Origin, Value},
+    control::{Desk, Handle, KEY_HELP, Midi, Motion, Origin, Value},
     diffusion::{self, Dreamer, Model, Timing},
     signal,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
@@ -39,9 +40,10 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let dials = DreamDials::new(desk.table(), model.card())?;
     let model_name = model.card().name.clone();
     let dreamer = Arc::new(Dreamer::start(model)?);
-    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer))
+    let motion = Motion::new(desk.table())?;
+    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer), motion.reader())
         .context("the signal thread cannot be started")?;
-    let show = Show::new(desk, shaders, dreamer, live, model_name, source, warnings)?;
+    let show = Show::new(desk, motion, shaders, dreamer, live, (model_name, source), warnings)?;
     let options = WindowOptions {
         fullscreen: args.fullscreen,
         display: args.display,
@@ -55,6 +57,8 @@ pub fn run(args: PlayArgs) -> Result<()> {
 /// Everything that the window's thread holds.
 struct Show {
     desk: Desk,
+    midi: Midi,
+    motion: Motion,
     dreamer: Arc<Dreamer>,
     live: Live,
     compositor: Option<Compositor>,
@@ -81,11 +85,11 @@ struct Show {
 impl Show {
     fn new(
         mut desk: Desk,
+        motion: Motion,
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
         live: Live,
-        playing_model: String,
-        playing_source: String,
+        (playing_model, playing_source): (String, String),
         warnings: Vec<String>,
     ) -> Result<Self> {
         let table = desk.table().clone();
@@ -110,6 +114,8 @@ impl Show {
             latency_ms: 0.0,
             begun: Instant::now(),
             messages,
+            midi: Midi::start(&table, desk.presets().folders())?,
+            motion,
             desk,
             dreamer,
             live,
@@ -138,7 +144,10 @@ impl Show {
 
     /// Follows what presets and controls ask beyond numbers: another source, another model, a transition.
     fn follow_desk(&mut self, delta_secs: f64) {
-        for text in self.desk.tick(delta_secs) {
+        let mut told = self.midi.tick(&self.desk, &mut self.motion, Instant::now());
+        told.extend(self.motion.tick(delta_secs, &features(&self.live.report().pulse)));
+        told.extend(self.desk.tick(delta_secs));
+        for text in told {
             self.say(Level::Warning, text);
         }
         if std::mem::replace(&mut self.recalls, self.desk.recalls()) != self.desk.recalls() {

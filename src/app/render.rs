@@ -18,12 +18,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     cli::RenderArgs,
     dials::{DreamDials, StageDials},
+    features::features,
     line::Line,
     setup::{Setup, set_up},
     trace_from_pulse,
 };
 use crate::{
-    control::Desk,
+    control::{Desk, Motion},
     diffusion::{Model, Picture},
     signal::HOPS_PER_SEC,
     stage::{FrameClock, Look, Offscreen, SignalTrace, film::Film},
@@ -93,6 +94,7 @@ pub fn run(args: RenderArgs) -> Result<()> {
 /// Steps the show frame by frame.
 struct FrameMaker {
     desk: Desk,
+    motion: Motion,
     line: Line,
     model: Box<dyn Model>,
     dream: DreamDials,
@@ -125,6 +127,7 @@ impl FrameMaker {
         }
         Ok(Self {
             recalls: desk.recalls(),
+            motion: Motion::new(desk.table())?,
             desk,
             line,
             model,
@@ -144,7 +147,9 @@ impl FrameMaker {
     /// Brings signal, picture and stage to frame `frame` and sends it on its way.
     fn step(&mut self, frame: u64) -> Result<()> {
         let clock = FrameClock::of_film(frame, f64::from(self.fps));
-        for message in self.desk.tick(clock.delta_secs) {
+        let moved = self.motion.tick(clock.delta_secs, &features(self.line.pulse()));
+        self.line.set_beat(self.motion.beat().position());
+        for message in moved.into_iter().chain(self.desk.tick(clock.delta_secs)) {
             tracing::warn!("{message}");
         }
         if std::mem::replace(&mut self.recalls, self.desk.recalls()) != self.desk.recalls() {

@@ -2,11 +2,11 @@
 //!
 //! Effects and transitions declare their own at the head of their shader (`/effect/trails/amount`).
 
-use super::Param;
+use super::{Param, midi, motion};
 
 /// The same in every run, in the order of the signal's way to the screen.
 pub fn builtin() -> Vec<Param> {
-    [signal(), latent(), dream(), stage(), presets()].concat()
+    [signal(), latent(), dream(), stage(), presets(), motion::params(), midi::params()].concat()
 }
 
 fn signal() -> Vec<Param> {
@@ -45,6 +45,9 @@ fn latent() -> Vec<Param> {
             .log()
             .unit("s")
             .about("Time from one key noise to the next in the walk mapping."),
+        Param::choice("/latent/beats", ["off", "1", "2", "4", "8", "16"])
+            .unit("beats")
+            .about("Locks the walk mapping to the beat: so many beats from one key noise to the next."),
         Param::float("/latent/memory_secs", 0.5, 60.0, 8.0)
             .log()
             .unit("s")

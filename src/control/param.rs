@@ -133,6 +133,7 @@ pub enum Origin {
     Panel,
     /// The program itself, for instance to keep a value within a new range.
     Program,
+    Midi,
 }
 
 impl Origin {
@@ -143,6 +144,7 @@ impl Origin {
             3 => Self::Key,
             4 => Self::Panel,
             5 => Self::Program,
+            6 => Self::Midi,
             _ => Self::Start,
         }
     }
