@@ -43,7 +43,7 @@ pub use parse::Clock;
 pub use source::{Source, SourceError};
 pub use system::System;
 
-use super::{Desk, Folders, Handle, Origin, SetError, Table, Value, motion::Motion, watch::Watch};
+use super::{Desk, Folders, Handle, SetError, Table, motion::Motion, watch::Watch};
 use engine::short;
 use params::{last_moved, say};
 use ports::{DeviceId, Notice, Ports, Watcher};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{ports::bench::Bench, *};
-use crate::control::{Presets, builtin};
+use crate::control::{Origin, Presets, Value, builtin};
 
 const QUICK: Duration = Duration::from_millis(5);
 const MAP: &str = "version = 1\nname = \"Pult\"\nports = [\"pult\"]\nchannel = 1\ncontrol = [

@@ -18,10 +18,16 @@ const TICKS: f64 = 24.0;
 const MOST_INTERVALS: usize = 96;
 /// Before so many the tempo is a guess and stays as it was.
 const FEWEST_INTERVALS: usize = 6;
-/// Intervals that show whether the tempo has leapt, or a tick was lost.
-const RECENT: usize = 5;
+/// Half a beat of intervals shows whether the tempo has leapt: ±3 ms of jitter move their mean by 4 % at most.
+const RECENT: usize = 12;
 /// The tempo has leapt when the recent intervals differ from the mean by more than this part.
 const LEAP: f64 = 0.08;
+/// Of the recent intervals these are sure to be of the new tempo.
+const AFTER_LEAP: usize = 3;
+/// An interval this much longer than a usual one holds a tick that was lost.
+const GAP: f64 = 1.75;
+/// So many gaps in a row are no losses but a slower tempo.
+const MOST_GAPS: usize = 5;
 /// A clock that is silent for longer has dropped out: the slowest tempo ticks four times in this time.
 const LOST_SECS: f64 = 0.5;
 /// Part of a tick's error that the phase follows: while it locks, and afterwards.
@@ -52,6 +58,8 @@ struct Ticks {
     intervals: VecDeque<f64>,
     /// How many intervals in a row were a multiple of the usual one.
     gaps: usize,
+    /// There were enough intervals for a tempo since the clock began or came back.
+    is_locked: bool,
     /// The next tick is this one: after start, continue and song position.
     next: Option<f64>,
 }
@@ -73,7 +81,7 @@ impl Beat {
     /// Whether a MIDI clock sets the tempo now.
     pub fn has_clock(&self) -> bool {
         let recent = |(_, at): &(f64, f64)| self.now_secs - at < LOST_SECS;
-        self.clock.last.as_ref().is_some_and(recent) && self.clock.intervals.len() >= FEWEST_INTERVALS
+        self.clock.is_locked && self.clock.last.as_ref().is_some_and(recent)
     }
 
     /// Another tempo, from here on.
@@ -147,12 +155,13 @@ impl Beat {
                 }
                 _ => {
                     self.clock.intervals.clear();
+                    self.clock.is_locked = false;
                     (there * TICKS).round()
                 }
             }
         };
         self.clock.last = Some((number, at_secs));
-        if let Some(interval_secs) = self.clock.mean() {
+        if let Some(interval_secs) = self.clock.mean(MOST_INTERVALS) {
             self.set_bpm(60.0 / (TICKS * interval_secs));
         }
         let gain = if self.clock.intervals.len() < TICKS as usize { LOCKING } else { FOLLOW };
@@ -163,48 +172,35 @@ impl Beat {
 impl Ticks {
     /// Takes the time since the last tick; returns how many ticks that was: one, or more if some were lost.
     fn interval(&mut self, secs: f64) -> f64 {
-        let ticks = self.recent().map_or(1.0, |usual| (secs / usual).round().max(1.0));
-        if ticks > 1.0 {
-            // A gap is a loss; gap after gap is a slower tempo.
+        if let Some(usual) = self.mean(MOST_INTERVALS)
+            && secs > GAP * usual
+        {
             self.gaps += 1;
-            if self.gaps < RECENT {
-                return ticks;
+            if self.gaps < MOST_GAPS {
+                return (secs / usual).round();
             }
             self.intervals.clear();
         }
         self.gaps = 0;
-        self.push(secs);
-        if let (Some(recent), Some(mean)) = (self.recent(), self.mean())
-            && (recent / mean - 1.0).abs() > LEAP
-        {
-            let keep = self.intervals.len() - RECENT;
-            self.intervals.drain(..keep);
-        }
-        1.0
-    }
-
-    fn push(&mut self, secs: f64) {
         if self.intervals.len() == MOST_INTERVALS {
             self.intervals.pop_front();
         }
         self.intervals.push_back(secs);
-    }
-
-    /// The mean interval, once there are enough.
-    fn mean(&self) -> Option<f64> {
-        let count = self.intervals.len();
-        let mean = self.intervals.iter().sum::<f64>() / count.max(1) as f64;
-        (count >= FEWEST_INTERVALS.min(RECENT) && mean > 0.0).then_some(mean)
-    }
-
-    /// The median of the last few intervals.
-    fn recent(&self) -> Option<f64> {
-        if self.intervals.len() < RECENT {
-            return None;
+        if let (Some(recent), Some(mean)) = (self.mean(RECENT), self.mean(MOST_INTERVALS))
+            && self.intervals.len() > RECENT
+            && (recent / mean - 1.0).abs() > LEAP
+        {
+            self.intervals.drain(..self.intervals.len() - AFTER_LEAP);
         }
-        let mut last: Vec<f64> = self.intervals.iter().rev().take(RECENT).copied().collect();
-        last.sort_by(f64::total_cmp);
-        Some(last[RECENT / 2]).filter(|median| *median > 0.0)
+        self.is_locked |= self.intervals.len() >= FEWEST_INTERVALS;
+        1.0
+    }
+
+    /// The mean of the last intervals, once there are enough.
+    fn mean(&self, most: usize) -> Option<f64> {
+        let count = self.intervals.len().min(most);
+        let mean = self.intervals.iter().rev().take(most).sum::<f64>() / count.max(1) as f64;
+        (count >= FEWEST_INTERVALS && mean > 0.0).then_some(mean)
     }
 }
 

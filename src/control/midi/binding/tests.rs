@@ -241,8 +241,8 @@ fn value_scaling_moves_at_once_and_meets_at_the_end() {
     rig.set("/stage/master=0.5");
     rig.play(&[0xB0, 1, 0]);
     assert_eq!(rig.number("/stage/master"), 0.5, "the first message only tells where it stands");
-    rig.play(&[0xB0, 1, 64]);
-    assert_eq!(rig.number("/stage/master"), 0.752);
+    rig.play(&[0xB0, 1, 32]);
+    assert_eq!(rig.number("/stage/master"), 0.626, "a quarter of the way up is a quarter of the way left");
     rig.play(&[0xB0, 1, 127]);
     assert_eq!(rig.number("/stage/master"), 1.0);
     rig.play(&[0xB0, 1, 64]);

@@ -24,8 +24,10 @@ impl Stage {
         while self.now_secs < until {
             self.now_secs += 1.0 / 60.0;
             while self.tick_secs + self.jitter_secs < self.now_secs {
-                // Two sines that never meet stand for chance.
-                let jitter = self.jitter_secs * ((self.tick * 12.9898).sin() * 0.6 + (self.tick * 78.233).sin() * 0.4);
+                // Chance that is the same in each run, and a slow wave such as two clocks beside each other make.
+                let chance = (self.tick * 12.9898).sin() * 43758.5453;
+                let jitter =
+                    self.jitter_secs * (1.4 * (chance - chance.floor() - 0.5) + 0.3 * (self.tick * 0.42).sin());
                 if !self.silent {
                     self.beat.clock(Clock::Tick, (self.tick_secs + jitter).max(0.0));
                 }
