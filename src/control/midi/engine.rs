@@ -115,12 +115,8 @@ impl Engine {
         for byte in bytes {
             let device = &mut self.devices[at];
             match device.parser.byte(*byte) {
-                None => {}
-                Some(Parsed::Clock(clock)) => {
-                    if self.clock.len() < MOST_CLOCK {
-                        self.clock.push((now_secs, clock));
-                    }
-                }
+                Some(Parsed::Clock(clock)) if self.clock.len() < MOST_CLOCK => self.clock.push((now_secs, clock)),
+                Some(Parsed::Clock(_)) | None => {}
                 Some(Parsed::Channel(channel, message)) => {
                     let Device { assembler, bindings, .. } = device;
                     let hear = hear(id, bindings, &mut self.learn, &self.table, &mut self.told, now_secs);
