@@ -27,11 +27,9 @@ pub mod ports;
 mod source;
 mod system;
 mod takeover;
+mod wires;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 pub use bytes::{Bytes, MOST_BYTES};
 pub use encoder::Encoder;
@@ -43,10 +41,10 @@ pub use parse::Clock;
 pub use source::{Source, SourceError};
 pub use system::System;
 
-use super::{Desk, Folders, Handle, SetError, Table, motion::Motion, watch::Watch};
+use super::{Desk, Folders, SetError, Table, motion::Motion, watch::Watch};
 use engine::short;
-use params::{last_moved, say};
 use ports::{DeviceId, Notice, Ports, Watcher};
+use wires::Wires;
 
 /// All controllers of the show. Lives on the main thread.
 pub struct Midi {
@@ -61,18 +59,7 @@ pub struct Midi {
     wires: Wires,
     start: Instant,
     last: Instant,
-    doubt_told: bool,
     told: Vec<String>,
-}
-
-/// The parameters that ask something of MIDI, and what was seen of them.
-struct Wires {
-    learn: Handle,
-    learn_seen: u64,
-    learn_last: Handle,
-    learn_last_seen: u64,
-    forget: Handle,
-    forget_seen: u64,
 }
 
 impl Midi {
@@ -88,10 +75,6 @@ impl Midi {
         ports: Box<dyn Ports>,
         poll: Duration,
     ) -> Result<Self, SetError> {
-        let wire = |path: &str| table.handle(path).map(|handle| (handle.changed(), handle.pulses(), handle));
-        let ((learn_seen, _, learn), (_, learn_last_seen, learn_last)) =
-            (wire("/midi/learn")?, wire("/midi/learn_last")?);
-        let (forget_seen, _, forget) = wire("/midi/forget")?;
         let (maps, mut told) = Maps::load(presets);
         let ports = Watcher::start(ports, poll)
             .inspect_err(|error| told.push(format!("controllers cannot be watched: {error}")))
@@ -103,10 +86,9 @@ impl Midi {
             ports,
             watch: None,
             watched: 0,
-            wires: Wires { learn, learn_seen, learn_last, learn_last_seen, forget, forget_seen },
+            wires: Wires::new(table)?,
             start: Instant::now(),
             last: Instant::now(),
-            doubt_told: false,
             told,
         };
         midi.watch_files();
@@ -228,110 +210,6 @@ impl Midi {
         let dropped = ports.dropped();
         if dropped > 0 {
             self.told.push(format!("{dropped} MIDI messages came faster than they could be read and were dropped"));
-        }
-    }
-
-    fn follow_wires(&mut self, now: Instant) {
-        let now_secs = self.secs(now);
-        let wires = &mut self.wires;
-        if wires.learn.moved(&mut wires.learn_seen) {
-            let path = wires.learn.text();
-            self.begin_learning(path.trim(), now_secs);
-        }
-        let wires = &mut self.wires;
-        if wires.learn_last.fired(&mut wires.learn_last_seen) {
-            match last_moved(&self.table) {
-                Some(path) => self.begin_learning(&path, now_secs),
-                None => self.told.push("nothing was moved yet: move a parameter first, then learn it".into()),
-            }
-        }
-        let wires = &mut self.wires;
-        if wires.forget.moved(&mut wires.forget_seen) {
-            let path = wires.forget.text();
-            if !path.is_empty() {
-                self.forget(&path);
-                say(&self.table, "/midi/forget", "");
-                self.wires.forget_seen = self.wires.forget.changed();
-            }
-        }
-    }
-
-    fn begin_learning(&mut self, path: &str, now_secs: f64) {
-        self.doubt_told = false;
-        if path.is_empty() {
-            self.engine.cancel_learning();
-            return;
-        }
-        match self.engine.learn(path, now_secs) {
-            Ok(()) => {
-                self.told.push(format!("move the control for {path}"));
-                self.show_learning(path);
-            }
-            Err(error) => {
-                self.engine.cancel_learning();
-                self.told.push(error.to_string());
-                self.show_learning("");
-            }
-        }
-    }
-
-    fn show_learning(&mut self, path: &str) {
-        if &*self.wires.learn.text() != path {
-            say(&self.table, "/midi/learn", path);
-        }
-        self.wires.learn_seen = self.wires.learn.changed();
-    }
-
-    fn follow_learning(&mut self, now_secs: f64) {
-        let Some(path) = self.engine.learning().path().map(str::to_owned) else { return };
-        if let Some(done) = self.engine.learned(now_secs) {
-            match done {
-                Ok(Learned { map, said }) => {
-                    self.told.push(said);
-                    self.keep(map);
-                }
-                Err(why) => self.told.push(why),
-            }
-            self.show_learning("");
-        } else if !self.doubt_told && self.engine.learning().is_in_doubt() {
-            self.doubt_told = true;
-            self.told.push(format!("turn the control for {path} the other way too"));
-        }
-    }
-
-    fn forget(&mut self, path: &str) {
-        let maps = self.engine.forget(path);
-        if maps.is_empty() {
-            self.told.push(format!("no control that is plugged in moves {path}"));
-        }
-        for map in maps {
-            self.told.push(format!("nothing of {} moves {path} any more", map.name));
-            self.keep(map);
-        }
-    }
-
-    /// Saves a map and puts it to work.
-    fn keep(&mut self, map: Map) {
-        if let Err(error) = self.maps.save(map) {
-            self.told.push(error.to_string());
-        }
-        self.use_maps();
-        if self.maps.folders().len() != self.watched {
-            self.watch_files();
-        }
-    }
-
-    /// Gives each controller the map that fits it best now.
-    fn use_maps(&mut self) {
-        let known: Vec<(DeviceId, String)> =
-            self.engine.devices().iter().map(|device| (device.id, device.name.clone())).collect();
-        for (id, name) in known {
-            if let Some(map) = self.maps.for_port(&name).cloned() {
-                if !self.engine.devices().iter().any(|device| device.id == id && Arc::ptr_eq(&device.map, &map)) {
-                    self.check_targets(&map);
-                }
-                self.engine.replace(id, map);
-            }
         }
     }
 }

@@ -116,3 +116,26 @@ fn a_port_without_a_map_gets_a_file_name_of_its_own() {
     assert_eq!((map.id.as_str(), map.fit("Übungs-Pult: MIDI 1").is_some()), ("bungs-pult-midi-1", true));
     assert_eq!(Map::for_port("…").id, "controller");
 }
+
+#[test]
+fn a_damaged_file_is_refused_in_a_sentence_and_never_worse() {
+    let (mut at, mut refusals) = (7usize, 0);
+    for (file, text) in super::super::SHIPPED_MAPS {
+        for _ in 0..60 {
+            at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let mut bytes = text.as_bytes().to_vec();
+            let place = (at >> 20) % bytes.len();
+            if at % 3 == 0 {
+                bytes.truncate(place);
+            } else {
+                bytes[place] = b" \"=[]{}x9-"[(at >> 40) % 10];
+            }
+            let Ok(damaged) = String::from_utf8(bytes) else { continue };
+            if let Err(error) = Map::parse(&damaged, file) {
+                assert!(error.to_string().starts_with(file), "{error}");
+                refusals += 1;
+            }
+        }
+    }
+    assert!(refusals > 100, "{refusals}");
+}
