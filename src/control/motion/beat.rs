@@ -26,6 +26,8 @@ const LEAP: f64 = 0.08;
 const AFTER_LEAP: usize = 3;
 /// An interval this much longer than a usual one holds a tick that was lost.
 const GAP: f64 = 1.75;
+/// Ticks closer than this came late and in a bunch: at the fastest tempo they are twice as far apart.
+const BUNCHED_SECS: f64 = 0.5 * 60.0 / (FASTEST_BPM * TICKS);
 /// So many gaps in a row are no losses but a slower tempo.
 const MOST_GAPS: usize = 5;
 /// A clock that is silent for longer has dropped out: the slowest tempo ticks four times in this time.
@@ -58,6 +60,8 @@ struct Ticks {
     intervals: VecDeque<f64>,
     /// How many intervals in a row were a multiple of the usual one.
     gaps: usize,
+    /// Ticks that a gap was taken to have lost.
+    lost: f64,
     /// There were enough intervals for a tempo since the clock began or came back.
     is_locked: bool,
     /// The next tick is this one: after start, continue and song position.
@@ -172,16 +176,24 @@ impl Beat {
 impl Ticks {
     /// Takes the time since the last tick; returns how many ticks that was: one, or more if some were lost.
     fn interval(&mut self, secs: f64) -> f64 {
+        if secs < BUNCHED_SECS {
+            // It is one of those that were taken for lost.
+            let was_counted = self.lost >= 1.0;
+            self.lost -= f64::from(u8::from(was_counted));
+            return f64::from(u8::from(!was_counted));
+        }
         if let Some(usual) = self.mean(MOST_INTERVALS)
             && secs > GAP * usual
         {
             self.gaps += 1;
             if self.gaps < MOST_GAPS {
-                return (secs / usual).round();
+                let ticks = (secs / usual).round();
+                self.lost = ticks - 1.0;
+                return ticks;
             }
             self.intervals.clear();
         }
-        self.gaps = 0;
+        (self.gaps, self.lost) = (0, 0.0);
         if self.intervals.len() == MOST_INTERVALS {
             self.intervals.pop_front();
         }

@@ -120,6 +120,20 @@ fn lost_ticks_do_not_shift_the_beat() {
 }
 
 #[test]
+fn ticks_that_come_late_and_in_a_bunch_neither_shift_nor_hurry_the_beat() {
+    let mut beat = Beat::new(120.0);
+    for tick in 0..480 {
+        let at = f64::from(tick) / 48.0;
+        // Each second everything stands still for five ticks.
+        let late = if tick % 48 >= 30 && tick % 48 < 35 { f64::from(35 - tick % 48) / 48.0 } else { 0.0 };
+        beat.clock(Clock::Tick, at + late);
+        beat.advance_to(at);
+        assert!(tick < 48 || (beat.bpm() - 120.0).abs() < 3.0, "{}", beat.bpm());
+    }
+    assert!((beat.position() - 479.0 / 24.0).abs() < 0.05, "{}", beat.position());
+}
+
+#[test]
 fn start_is_the_top_and_song_position_a_place() {
     let mut stage = Stage::new(120.0, 0.0);
     stage.run(3.3);
