@@ -64,7 +64,10 @@ fn midi() -> Section {
 
 fn adapters() -> Section {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let of = |backends| pollster::block_on(instance.enumerate_adapters(backends));
+    // OpenGL shows the same adapters again, and its libraries write to stderr where there is no display.
+    let primary = of(wgpu::Backends::PRIMARY);
+    let found = if primary.is_empty() { of(wgpu::Backends::SECONDARY) } else { primary };
     let device = |adapter: &wgpu::Adapter| {
         let info = adapter.get_info();
         let (backend, kind) = (format!("{:?}", info.backend), format!("{:?}", info.device_type));
