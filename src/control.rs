@@ -4,8 +4,9 @@
 //! kind, range, default, unit and one sentence. The command line's `--set`, keys, presets and the printed reference all
 //! come from that table, so nothing can be reached in one way only.
 //!
-//! A [`Desk`] holds the table and the presets; the app calls [`Desk::tick`] once a frame. Rooms never see any of this:
-//! the app reads [`Handle`]s and fills their plain settings.
+//! A [`Desk`] holds the table and the presets; the app calls [`Desk::tick`] once a frame, and before it [`Midi::tick`]
+//! (controllers) and [`Motion::tick`] (beat, LFOs, followers). Rooms never see any of this: the app reads [`Handle`]s and
+//! fills their plain settings.
 
 mod builtin;
 mod cues;
@@ -13,7 +14,9 @@ mod desk;
 mod handle;
 mod history;
 mod keys;
+pub mod midi;
 mod morph;
+pub mod motion;
 mod nearest;
 mod param;
 mod preset;
@@ -31,6 +34,8 @@ pub use desk::{Desk, RecallError};
 pub use handle::Handle;
 pub use history::History;
 pub use keys::KEY_HELP;
+pub use midi::Midi;
+pub use motion::{Beat, BeatReader, Motion};
 pub use nearest::nearest;
 pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
 pub use preset::{Preset, PresetError};

@@ -105,7 +105,8 @@ pub trait Mapping: Send {
     fn map(&mut self, window: &Window, shape: Shape, out: &mut [f32]);
     /// Forgets everything kept from earlier windows.
     fn reset(&mut self) {}
-    /// Turns a knob while running (`beat_secs`, `memory_secs`, `drive`); false if this mapping has no such knob.
+    /// Turns a knob while running (`beat_secs`, `beat_phase`, `memory_secs`, `drive`); false if this mapping has no such
+    /// knob.
     fn set(&mut self, _knob: &str, _value: f32) -> bool {
         false
     }

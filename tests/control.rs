@@ -4,7 +4,10 @@
 
 use wavedream::{
     app::full_table,
-    control::{Folders, Kind, Presets, SHIPPED, Table, Value},
+    control::{
+        Folders, Kind, Presets, SHIPPED, Table, Value,
+        midi::{Maps, Way},
+    },
     diffusion, latent,
 };
 
@@ -85,5 +88,35 @@ fn every_parameter_says_in_a_sentence_what_it_does() {
     for handle in table().all() {
         let param = handle.param();
         assert!(param.about.len() > 8 && param.about.ends_with('.'), "{}: {}", param.path, param.about);
+    }
+}
+
+#[test]
+fn every_control_of_the_shipped_maps_moves_a_parameter_that_there_is_to_a_value_that_it_takes() {
+    let table = table();
+    let (maps, problems) = Maps::load(&Folders::default());
+    assert_eq!(problems, Vec::<String>::new());
+    for map in maps.iter() {
+        for control in map.controls.iter() {
+            let Some(path) = &control.target else { continue };
+            let at = format!("{}, line {}", map.file, control.line);
+            table.handle(path).unwrap_or_else(|error| panic!("{at}: {error}"));
+            if let Way::Set(text) = &control.way {
+                let value = table.value_from_text(path, text).unwrap();
+                assert_eq!(table.check(path, &value).unwrap_or_else(|error| panic!("{at}: {error}")), None, "{at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_two_controls_of_a_shipped_map_are_the_same() {
+    let (maps, _) = Maps::load(&Folders::default());
+    for map in maps.iter() {
+        for (number, control) in map.controls.iter().enumerate() {
+            let same =
+                map.controls[..number].iter().find(|c| c.source == control.source && c.channel == control.channel);
+            assert!(same.is_none(), "{}, line {}: {}", map.file, control.line, control.source);
+        }
     }
 }

@@ -52,6 +52,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// List the models, or tell about one
     Models(ModelsArgs),
+    /// List what is plugged in: MIDI controllers, graphics adapters
+    Devices(DevicesArgs),
     /// Print the reference of everything that can be set
     Params(ParamsArgs),
     /// Measure how fast pictures are made on this machine
@@ -244,6 +246,13 @@ pub enum ModelsCommand {
         /// A name from `wavedream models list`, or a .safetensors file
         model: String,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DevicesArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, Args)]

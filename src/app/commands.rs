@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod bench;
+mod devices;
 mod dream;
 mod inspect;
 mod latent_file;
@@ -33,6 +34,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Latent(args) => latent_file::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Devices(args) => devices::run(&args),
         Command::Params(args) => params::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

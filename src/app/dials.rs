@@ -22,6 +22,7 @@ pub struct SignalDials {
     state: Handle,
     mapping: Handle,
     knobs: Vec<(&'static str, Handle)>,
+    beats: Handle,
 }
 
 /// Knobs of mappings, by the last part of their path.
@@ -41,6 +42,7 @@ impl SignalDials {
                 .iter()
                 .map(|&knob| Ok((knob, table.handle(&format!("/latent/{knob}"))?)))
                 .collect::<Result<_, SetError>>()?,
+            beats: table.handle("/latent/beats")?,
         })
     }
 
@@ -64,6 +66,14 @@ impl SignalDials {
 
     pub fn mapping(&self) -> Arc<str> {
         self.mapping.text()
+    }
+
+    /// Where a beat is between two key noises, 0..1; below 0 if mappings go their own way.
+    pub fn beat_phase(&self, beat: f64) -> f32 {
+        match self.beats.text().parse::<f64>() {
+            Ok(beats) => (beat / beats).rem_euclid(1.0) as f32,
+            Err(_) => -1.0,
+        }
     }
 
     /// Name and value of each knob that mappings may have.

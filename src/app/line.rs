@@ -29,6 +29,8 @@ pub struct Line {
     meter: PulseMeter,
     pulse: Pulse,
     synth_state: Arc<str>,
+    /// Position of the beat, in beats.
+    beat: f64,
 }
 
 impl Line {
@@ -43,7 +45,15 @@ impl Line {
         let mapping = latent::mapping(&dials.mapping())?;
         // Nothing said: the source keeps the state that its address asks for.
         let synth_state = "auto".into();
-        Ok(Self { intake, mapping, dials, meter: PulseMeter::default(), pulse: Pulse::default(), synth_state })
+        Ok(Self {
+            intake,
+            mapping,
+            dials,
+            meter: PulseMeter::default(),
+            pulse: Pulse::default(),
+            synth_state,
+            beat: 0.0,
+        })
     }
 
     /// Reads the source up to this hop and makes its latent; None while there is nothing to make it of.
@@ -61,6 +71,11 @@ impl Line {
         Ok((progress, Some(latent)))
     }
 
+    /// Where the beat is at the next hop.
+    pub fn set_beat(&mut self, position: f64) {
+        self.beat = position;
+    }
+
     fn follow_dials(&mut self) -> Result<(), LineError> {
         self.intake.apply(self.dials.settings());
         let state = self.dials.synth_state();
@@ -75,6 +90,7 @@ impl Line {
         for (knob, value) in self.dials.mapping_knobs() {
             self.mapping.set(knob, value);
         }
+        self.mapping.set("beat_phase", self.dials.beat_phase(self.beat));
         Ok(())
     }
 

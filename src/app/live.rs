@@ -22,7 +22,7 @@ use super::{
     recording::SignalTap,
 };
 use crate::{
-    control::Table,
+    control::{BeatReader, Table},
     diffusion::Dreamer,
     latent::Latent,
     signal::{self, HOPS_PER_SEC, Health, Trace},
@@ -75,7 +75,7 @@ impl Live {
         table: Table,
         dials: DreamDials,
         dreamer: Arc<Dreamer>,
-        tap: SignalTap,
+        (tap, beat): (SignalTap, BeatReader),
     ) -> std::io::Result<Self> {
         let report = Arc::new(ArcSwap::from_pointee(Report { source: source.clone(), ..Report::default() }));
         let dials = Arc::new(ArcSwapOption::from_pointee(dials));
@@ -89,6 +89,7 @@ impl Live {
             dials: Arc::clone(&dials),
             dreamer,
             tap,
+            beat,
             report: Arc::clone(&report),
             told,
             start: Instant::now(),
@@ -151,6 +152,7 @@ struct Player {
     dials: Arc<ArcSwapOption<DreamDials>>,
     dreamer: Arc<Dreamer>,
     tap: SignalTap,
+    beat: BeatReader,
     report: Arc<ArcSwap<Report>>,
     told: Sender<String>,
     /// When hop 0 was.
@@ -177,6 +179,7 @@ impl Player {
         self.hop += 1;
         let Some(dials) = self.dials.load_full() else { return };
         let Some(line) = &mut self.line else { return };
+        line.set_beat(self.beat.position_at(Instant::now()));
         let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
         for text in line.messages() {
             self.message(text);

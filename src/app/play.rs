@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{
     cli::PlayArgs,
     dials::{DreamDials, StageDials},
+    features::features,
     live::{self, Live},
     recording::{Deck, Facts, SignalTap},
     render::stop_on_signal,
@@ -25,7 +26,7 @@ use super::{
     },
 };
 use crate::{
-    control::{Desk, Handle, KEY_HELP, Origin, Value},
+    control::{Desk, Handle, KEY_HELP, Midi, Motion, Origin, Value},
     diffusion::{self, Dreamer, Model, Timing},
     signal,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
@@ -48,9 +49,11 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let size = WindowOptions::default().size;
     let facts = Facts { source: &source, size: (size[0], size[1]) };
     warnings.extend(deck.follow(&desk, None, &facts));
-    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer), tap)
+    let motion = Motion::new(desk.table())?;
+    let ears = (tap, motion.reader());
+    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer), ears)
         .context("the signal thread cannot be started")?;
-    let show = Show::new(desk, shaders, dreamer, live, deck, model_name, source, warnings)?;
+    let show = Show::new(desk, motion, shaders, dreamer, (live, deck), (model_name, source), warnings)?;
     let options = WindowOptions {
         fullscreen: args.fullscreen,
         display: args.display,
@@ -64,6 +67,8 @@ pub fn run(args: PlayArgs) -> Result<()> {
 /// Everything that the window's thread holds.
 struct Show {
     desk: Desk,
+    midi: Midi,
+    motion: Motion,
     dreamer: Arc<Dreamer>,
     live: Live,
     deck: Deck,
@@ -91,12 +96,12 @@ struct Show {
 impl Show {
     fn new(
         mut desk: Desk,
+        motion: Motion,
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
         live: Live,
-        deck: Deck,
-        playing_model: String,
-        playing_source: String,
+        (live, deck): (Live, Deck),
+        (playing_model, playing_source): (String, String),
         warnings: Vec<String>,
     ) -> Result<Self> {
         let table = desk.table().clone();
@@ -121,6 +126,8 @@ impl Show {
             latency_ms: 0.0,
             begun: Instant::now(),
             messages,
+            midi: Midi::start(&table, desk.presets().folders())?,
+            motion,
             desk,
             dreamer,
             live,
@@ -151,7 +158,11 @@ impl Show {
     /// Follows what presets and controls ask beyond numbers: another source, another model, a transition.
     fn follow_desk(&mut self, delta_secs: f64) {
         self.desk.set_wall(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64));
-        for text in self.desk.tick(delta_secs) {
+        let mut told = self.midi.tick(&self.desk, &mut self.motion, Instant::now());
+        told.extend(self.motion.tick(delta_secs, &features(&self.live.report().pulse)));
+        self.desk.set_beat(self.motion.beat().position());
+        told.extend(self.desk.tick(delta_secs));
+        for text in told {
             self.say(Level::Warning, text);
         }
         let size = self.compositor.as_ref().map_or((0, 0), Compositor::size);

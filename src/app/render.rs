@@ -18,13 +18,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     cli::{RenderArgs, one_line},
     dials::{DreamDials, StageDials},
+    features::features,
     line::Line,
     recording::{Replay, Turn},
     setup::{Setup, declare_model, set_up},
     trace_from_pulse,
 };
 use crate::{
-    control::{Desk, Handle},
+    control::{Desk, Handle, Motion},
     diffusion::{self, Model, Picture},
     signal::HOPS_PER_SEC,
     stage::{FrameClock, Look, Offscreen, SignalTrace, film::Film},
@@ -148,6 +149,7 @@ fn wait_for_live(line: &Line, begun: Instant, hop: u64) {
 /// Steps the show frame by frame.
 struct FrameMaker {
     desk: Desk,
+    motion: Motion,
     played: Played,
     model: Box<dyn Model>,
     dream: DreamDials,
@@ -184,6 +186,7 @@ impl FrameMaker {
         }
         Ok(Self {
             recalls: desk.recalls(),
+            motion: Motion::new(desk.table())?,
             playing_model: desk.table().handle("/dream/model")?.text().to_string(),
             model_wanted: desk.table().handle("/dream/model")?,
             desk,
@@ -206,6 +209,12 @@ impl FrameMaker {
     /// Brings signal, picture and stage to frame `frame` and sends it on its way.
     fn step(&mut self, frame: u64) -> Result<()> {
         let clock = FrameClock::of_film(frame, f64::from(self.fps));
+        let features = self.played.line().map_or_else(Default::default, |line| features(line.pulse()));
+        for message in self.motion.tick(clock.delta_secs, &features) {
+            tracing::warn!("{message}");
+        }
+        let beat = self.motion.beat().position();
+        self.desk.set_beat(beat);
         let last_hop = match self.played {
             Played::Line(_) => {
                 self.follow_desk(clock.delta_secs);
@@ -220,6 +229,7 @@ impl FrameMaker {
             while self.hop < last_hop.max(1) {
                 self.hop += 1;
                 wait_for_live(line, self.begun, self.hop);
+                line.set_beat(beat);
                 let (_, latent) = line.latent_at_hop(self.hop, shape)?;
                 for message in line.messages() {
                     tracing::warn!("{message}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{UsageError, cli::ShowArgs};
+use super::{UsageError, cli::ShowArgs, features::FEATURES};
 use crate::{
     control::{self, Desk, Folders, Origin, Param, Presets, Table, Value},
     diffusion::{self, Card, Model},
@@ -35,6 +35,7 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
         shaders = shaders.with_folder(folder);
     }
     let table = Table::new(control::builtin());
+    table.declare(control::motion::sources(FEATURES));
     declare_shaders(&table, &shaders);
 
     let mut model = diffusion::load(args.model.as_deref().unwrap_or("box"))?;
@@ -83,6 +84,7 @@ pub fn usual_steps(table: &Table, card: &Card) -> Result<()> {
 /// The table as it is before anything was typed: for `wavedream params` and the checks of presets.
 pub fn full_table(card: &Card) -> Table {
     let table = Table::new(control::builtin());
+    table.declare(control::motion::sources(FEATURES));
     declare_shaders(&table, &ShaderLibrary::builtin());
     declare_model(&table, card);
     table

@@ -2,7 +2,7 @@
 //!
 //! Effects and transitions declare their own at the head of their shader (`/effect/trails/amount`).
 
-use super::{Param, desk, history, morph};
+use super::{Param, desk, history, midi, morph, motion};
 
 /// The same in every run, in the order of the signal's way to the screen.
 pub fn builtin() -> Vec<Param> {
@@ -17,6 +17,8 @@ pub fn builtin() -> Vec<Param> {
         desk::cueing::params(),
         history::params(),
         show(),
+        motion::params(),
+        midi::params(),
     ]
     .concat()
 }
@@ -57,6 +59,9 @@ fn latent() -> Vec<Param> {
             .log()
             .unit("s")
             .about("Time from one key noise to the next in the walk mapping."),
+        Param::choice("/latent/beats", ["off", "1", "2", "4", "8", "16"])
+            .unit("beats")
+            .about("Locks the walk mapping to the beat: so many beats from one key noise to the next."),
         Param::float("/latent/memory_secs", 0.5, 60.0, 8.0)
             .log()
             .unit("s")

@@ -137,6 +137,7 @@ pub enum Origin {
     Cue,
     /// Taken back, or taken back again.
     Undo,
+    Midi,
 }
 
 impl Origin {
@@ -149,6 +150,7 @@ impl Origin {
             5 => Self::Program,
             6 => Self::Cue,
             7 => Self::Undo,
+            8 => Self::Midi,
             _ => Self::Start,
         }
     }

@@ -1,0 +1,123 @@
+//! `wavedream devices`: what is plugged in, a section a kind.
+//!
+//! A section is a heading, what stands under it, and a sentence for when nothing does. More kinds are more sections.
+
+use anyhow::Result;
+use serde_json::{Value as Json, json};
+
+use super::print;
+use crate::{
+    app::cli::DevicesArgs,
+    control::{
+        Folders,
+        midi::{Maps, System, ports::Ports},
+    },
+};
+
+/// Devices of one kind.
+struct Section {
+    heading: &'static str,
+    key: &'static str,
+    /// Said when there are none.
+    none: &'static str,
+    devices: Vec<Device>,
+}
+
+/// A name, what is to be known of it, and both as JSON.
+struct Device {
+    name: String,
+    about: String,
+    json: Json,
+}
+
+pub fn run(args: &DevicesArgs) -> Result<()> {
+    let sections = [midi(), adapters()];
+    print(&if args.json { format!("{:#}\n", as_json(&sections)) } else { as_text(&sections) })
+}
+
+fn midi() -> Section {
+    let mut system = System::default();
+    let (inputs, outputs) = (system.inputs(), system.outputs());
+    let (maps, _) = Maps::load(&Folders::standard(None));
+    let device = |name: &String| {
+        let map = maps.for_port(name).map_or("none", |map| &map.id);
+        let (is_input, is_output) = (inputs.contains(name), outputs.contains(name));
+        let ways = match (is_input, is_output) {
+            (true, true) => "in and out",
+            (true, false) => "in",
+            _ => "out",
+        };
+        Device {
+            name: name.clone(),
+            about: format!("{ways}, map {map}"),
+            json: json!({ "name": name, "input": is_input, "output": is_output, "map": map }),
+        }
+    };
+    let only_out = outputs.iter().filter(|name| !inputs.contains(name));
+    Section {
+        heading: "MIDI ports",
+        key: "midi",
+        none: "none; a controller that is plugged in while wavedream plays is taken at once",
+        devices: inputs.iter().chain(only_out).map(device).collect(),
+    }
+}
+
+fn adapters() -> Section {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let of = |backends| pollster::block_on(instance.enumerate_adapters(backends));
+    // OpenGL shows the same adapters again, and its libraries write to stderr where there is no display.
+    let primary = of(wgpu::Backends::PRIMARY);
+    let found = if primary.is_empty() { of(wgpu::Backends::SECONDARY) } else { primary };
+    let device = |adapter: &wgpu::Adapter| {
+        let info = adapter.get_info();
+        let (backend, kind) = (format!("{:?}", info.backend), format!("{:?}", info.device_type));
+        Device {
+            about: format!("{backend}, {kind}"),
+            json: json!({ "name": info.name, "backend": backend, "type": kind, "driver": info.driver }),
+            name: info.name,
+        }
+    };
+    Section {
+        heading: "Graphics adapters",
+        key: "adapters",
+        none: "none that wgpu can use: install a Vulkan driver (a software one will do: Mesa's lavapipe)",
+        devices: found.iter().map(device).collect(),
+    }
+}
+
+fn as_json(sections: &[Section]) -> Json {
+    let list = |section: &Section| section.devices.iter().map(|device| device.json.clone()).collect::<Json>();
+    Json::Object(sections.iter().map(|section| (section.key.to_owned(), list(section))).collect())
+}
+
+fn as_text(sections: &[Section]) -> String {
+    let width = sections.iter().flat_map(|s| &s.devices).map(|d| d.name.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for section in sections {
+        out.push_str(&format!("{}{}\n", if out.is_empty() { "" } else { "\n" }, section.heading));
+        for Device { name, about, .. } in &section.devices {
+            out.push_str(&format!("  {name:width$}  {about}\n"));
+        }
+        if section.devices.is_empty() {
+            out.push_str(&format!("  {}\n", section.none));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(devices: Vec<Device>) -> Section {
+        Section { heading: "Pults", key: "pults", none: "no pult at all", devices }
+    }
+
+    #[test]
+    fn a_section_lists_its_devices_or_says_that_there_are_none() {
+        let pult = Device { name: "Pult".into(), about: "in".into(), json: json!({ "name": "Pult" }) };
+        let sections = [section(vec![pult]), section(Vec::new())];
+        assert_eq!(as_text(&sections), "Pults\n  Pult  in\n\nPults\n  no pult at all\n");
+        assert_eq!(as_json(&sections[..1]), json!({ "pults": [{ "name": "Pult" }] }));
+    }
+}
