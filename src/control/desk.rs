@@ -26,6 +26,10 @@ pub struct Desk {
 /// The parameters that the desk itself listens to, and what it has seen of them.
 #[derive(Debug)]
 struct Wires {
+    back: Handle,
+    back_seen: u64,
+    /// Id of the preset that played before this one.
+    before: Option<String>,
     preset: Handle,
     preset_seen: u64,
     next: Handle,
@@ -54,6 +58,9 @@ impl Desk {
     /// The table must hold the built-in parameters.
     pub fn new(table: Table, presets: Presets) -> Result<Self, SetError> {
         let wires = Wires {
+            back: table.handle("/preset/back")?,
+            back_seen: 0,
+            before: None,
             preset: table.handle("/preset")?,
             preset_seen: 0,
             next: table.handle("/preset/next")?,
@@ -148,11 +155,14 @@ impl Desk {
             - isize::from(wires.previous.fired(&mut wires.previous_seen));
         let asked = wires.preset.moved(&mut wires.preset_seen) && wires.preset.origin() != Origin::Preset;
         let again = wires.again.fired(&mut wires.again_seen);
+        let back = wires.back.fired(&mut wires.back_seen);
         let reset = wires.reset_effects.fired(&mut wires.reset_effects_seen);
         if reset {
             self.reset_effects();
         }
-        if (steps != 0 || again)
+        if let Some(before) = self.wires.before.clone().filter(|_| back) {
+            self.play(before, None);
+        } else if (steps != 0 || again)
             && let Some(id) = self.presets.beside(self.current.as_deref(), steps).map(|preset| preset.id.clone())
         {
             self.play(id, None);
@@ -169,6 +179,9 @@ impl Desk {
     fn play(&mut self, id: String, secs: Option<f64>) {
         if let Some(preset) = self.presets.by_id(&id) {
             preset.apply(&self.table, secs);
+            if self.current.as_ref() != Some(&id) {
+                self.wires.before = self.current.take();
+            }
             self.current = Some(id);
             self.recalls += 1;
             self.name_current();

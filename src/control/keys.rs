@@ -28,7 +28,8 @@ const fn key(keys: &'static [&'static str], path: &'static str, deed: Deed) -> B
 
 const NUDGE: f64 = 0.05;
 
-const BINDINGS: [Binding; 15] = [
+const BINDINGS: [Binding; 16] = [
+    key(&["Home"], "/preset/back", Deed::Fire),
     key(&["n", "PageDown"], "/preset/next", Deed::Fire),
     key(&["p", "PageUp"], "/preset/previous", Deed::Fire),
     key(&["Backspace"], "/preset/again", Deed::Fire),
@@ -47,8 +48,9 @@ const BINDINGS: [Binding; 15] = [
 ];
 
 /// Keys and what they do, for the page of keys.
-pub const KEY_HELP: [(&str, &str); 12] = [
+pub const KEY_HELP: [(&str, &str); 13] = [
     ("1 … 0", "presets 1 to 10, with Shift 11 to 20"),
+    ("Home", "back to the preset before, and forth"),
     ("N  P", "next and previous preset"),
     ("Backspace", "the preset as it was"),
     ("B", "blackout"),
