@@ -157,10 +157,13 @@ fn style(style: &mut egui::Style, unit: f32) {
     style.visuals.text_cursor.stroke = egui::Stroke::new((0.1 * unit).max(1.5), ink::ACCENT);
     // A cursor that blinks asks for attention that belongs to the stage.
     style.visuals.text_cursor.blink = false;
-    style.visuals.extreme_bg_color = widgets::RAISED;
-    style.visuals.widgets.inactive.bg_fill = widgets::RAISED;
-    style.visuals.widgets.hovered.bg_fill = widgets::HOVERED;
-    style.visuals.widgets.active.bg_fill = widgets::HOVERED;
+    style.visuals.extreme_bg_color = widgets::NIGHT;
+    style.visuals.widgets.inactive.bg_fill = widgets::HOVERED;
+    style.visuals.widgets.inactive.fg_stroke.color = widgets::HOVERED;
+    style.visuals.widgets.hovered.bg_fill = ink::DIM;
+    style.visuals.widgets.hovered.fg_stroke.color = ink::DIM;
+    style.visuals.widgets.active.bg_fill = ink::ACCENT;
+    style.visuals.widgets.active.fg_stroke.color = ink::ACCENT;
     style.spacing.item_spacing = egui::Vec2::ZERO;
     style.spacing.scroll = egui::style::ScrollStyle::solid();
     style.spacing.scroll.bar_width = 0.45 * unit;

@@ -28,10 +28,11 @@ pub(super) fn any(data: &PanelData) -> bool {
     !found(data).is_empty()
 }
 
-/// The buttons side by side. One that wants a name becomes a field for it.
-pub(super) fn bar(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
+/// The buttons side by side; short, only those that take back. One that wants a name becomes a field for it.
+pub(super) fn bar(ui: &mut Ui, rect: Rect, short: bool, scene: &mut Scene<'_>) {
     let unit = scene.unit;
-    let actions = found(scene.data);
+    let mut actions = found(scene.data);
+    actions.retain(|(.., row)| !short || !row.path().starts_with("/preset/"));
     if let Some((.., row)) = actions.iter().find(|(.., row)| is_typed(scene, row.path())) {
         return type_name(ui, rect, row.path(), scene);
     }

@@ -31,7 +31,7 @@ pub(super) fn paint(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
     let (groups, rest) = split_left(rect, 9.5 * unit, gap);
     group_list(ui, groups, scene);
     let (top, rest) = split_top(rest, 2.4 * unit, gap);
-    let (list, detail) = split_bottom(rest, 5.4 * unit, gap);
+    let (list, detail) = split_bottom(rest, 5.5 * unit, gap);
     search(ui, top, scene);
     let lines = filter::lines(&scene.data.params, &scene.memory.group, &scene.memory.search);
     rows(ui, list, &lines, scene);
@@ -41,8 +41,8 @@ pub(super) fn paint(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
 fn search(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
     let unit = scene.unit;
     let field = if actions::any(scene.data) {
-        let (field, bar) = split_left(rect, 0.45 * rect.width(), 0.7 * unit);
-        actions::bar(ui, bar, scene);
+        let (field, bar) = split_left(rect, 0.66 * rect.width(), 0.7 * unit);
+        actions::bar(ui, bar, true, scene);
         field
     } else {
         rect
@@ -90,7 +90,7 @@ fn rows(ui: &mut Ui, rect: Rect, lines: &[Line], scene: &mut Scene<'_>) {
         return;
     };
     scene.memory.first = scene.data.params.get(first).map(|row| control_id(PAGE, row.path()));
-    let (row_height, head_height) = (2.15 * unit, 1.9 * unit);
+    let (row_height, head_height) = (2.0 * unit, 1.7 * unit);
     let height_of = |line: &Line| if matches!(line, Line::Row(_)) { row_height } else { head_height };
     scrolled(ui, inside, "rows", lines.iter().map(height_of).sum(), |ui, area| {
         let mut top = 0.0;

@@ -118,9 +118,15 @@ impl ParamRow {
         &self.param.path
     }
 
-    /// The last part of the path as words: `transition secs`.
+    /// The last part of the path as words. The unit stands at the value: `dc` of `dc_hz`, `beat time` of `beat_secs`.
     pub fn name(&self) -> String {
-        self.param.path.rsplit('/').next().unwrap_or_default().replace('_', " ")
+        let last = self.param.path.rsplit('/').next().unwrap_or_default();
+        match (last.strip_suffix("_secs"), last.strip_suffix("_hz")) {
+            (Some(name), _) => format!("{name}_time"),
+            (_, Some(name)) => name.to_owned(),
+            _ => last.to_owned(),
+        }
+        .replace('_', " ")
     }
 
     /// On the normal scale 0..1.
@@ -219,8 +225,10 @@ mod tests {
 
     #[test]
     fn names_and_origins_are_words() {
-        let row = ParamRow::new(Table::new(builtin()).handle("/stage/transition_secs").unwrap());
-        assert_eq!(row.name(), "transition secs");
+        let table = Table::new(builtin());
+        let name = |path: &str| ParamRow::new(table.handle(path).unwrap()).name();
+        assert_eq!((name("/stage/transition_secs"), name("/signal/dc_hz")), ("transition time".into(), "dc".into()));
+        assert_eq!(name("/stage/reset_effects"), "reset effects");
         let words: Vec<_> = [Origin::Start, Origin::CommandLine, Origin::Preset].into_iter().map(origin_word).collect();
         assert_eq!(words, ["", "start", "preset"]);
     }

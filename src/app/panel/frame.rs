@@ -17,8 +17,8 @@ use crate::{
 const PANIC: [(&str, &str, &str, Lit); 4] = [
     ("Blackout", "B", "/stage/blackout", Lit::Alarm),
     ("Freeze", "Space", "/stage/freeze", Lit::On),
-    ("Reset effects", "R", "/stage/reset_effects", Lit::Off),
-    ("Last preset", "Home", "/preset/back", Lit::Off),
+    ("Effects off", "R", "/stage/reset_effects", Lit::Off),
+    ("Back", "Home", "/preset/back", Lit::Off),
 ];
 /// Messages older than this no longer stand at the bottom of each page.
 const MESSAGE_SECS: f32 = 30.0;
@@ -57,7 +57,7 @@ pub(super) fn head(ui: &Ui, rect: Rect, scene: &mut Scene<'_>) {
 /// Panic keys on the left, the newest message on the right.
 pub(super) fn foot(ui: &Ui, rect: Rect, scene: &mut Scene<'_>) {
     let unit = scene.unit;
-    let (keys, message) = split_left(rect, 0.66 * rect.width(), unit);
+    let (keys, message) = split_left(rect, 0.7 * rect.width(), unit);
     let there: Vec<_> = PANIC.iter().filter(|(.., path, _)| scene.data.param(path).is_some()).collect();
     for ((word, key, path, lit), place) in there.iter().zip(columns(keys, there.len(), 0.5 * unit)) {
         let on = scene.data.is_on(path);

@@ -41,6 +41,13 @@ impl Panel {
             Key::Character('q') if press.modifiers.ctrl || press.modifiers.logo => false,
             Key::Enter if press.modifiers.alt => false,
             Key::Tab if press.modifiers.alt || press.modifiers.ctrl || press.modifiers.logo => false,
+            // From the search to what it found.
+            Key::Down | Key::Enter if self.is_searching() => {
+                if let (Some(first), true) = (self.memory.first, is_down) {
+                    self.context.memory_mut(|memory| memory.request_focus(first));
+                }
+                true
+            }
             _ if is_typing => {
                 self.send(press);
                 let types = is_down && !press.modifiers.ctrl && !press.modifiers.logo;
@@ -69,7 +76,7 @@ impl Panel {
             }
             Key::Delete => {
                 if is_down && !press.repeat {
-                    self.to_default();
+                    self.reset_selected();
                 }
                 true
             }
@@ -93,6 +100,10 @@ impl Panel {
     /// Whether letters are text now, and not keys of the show.
     fn is_typing(&self) -> bool {
         self.memory.typing.is_some() || self.context.text_edit_focused()
+    }
+
+    fn is_searching(&self) -> bool {
+        self.context.memory(|memory| memory.focused()) == Some(controls_page::search_id())
     }
 
     /// Escape: out of a field, out of a search, out of the focus, and at last out of the panel over the stage.
@@ -125,7 +136,7 @@ impl Panel {
         self.context.memory_mut(|memory| memory.request_focus(controls_page::search_id()));
     }
 
-    fn to_default(&mut self) {
+    fn reset_selected(&mut self) {
         let selected = self.memory.selected.as_deref().filter(|_| self.memory.page == Page::Controls);
         let Some(row) = selected.and_then(|path| self.data.param(path)) else { return };
         if row.param.kind != Kind::Trigger {

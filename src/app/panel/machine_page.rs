@@ -20,7 +20,7 @@ use crate::{
     control::Value,
 };
 
-/// A line of a plot: its name, its value, its colour.
+/// A line of a plot: what stands behind its newest value where there are several, the value, its colour.
 type Line = (&'static str, fn(&Sample) -> f32, Color32);
 
 struct Plot {
@@ -36,10 +36,10 @@ const PLOTS: [Plot; 4] = [
     Plot { title: "screen", unit: "/s", least: 25.0, lines: &[("", |s| s.frames_per_s, ink::ACCENT)] },
     Plot { title: "sample to picture", unit: "ms", least: 40.0, lines: &[("", |s| s.latency_ms, ink::ACCENT)] },
     Plot {
-        title: "a picture takes",
+        title: "denoise, decode",
         unit: "ms",
         least: 15.0,
-        lines: &[("denoise", |s| s.denoise_ms, ink::ACCENT), ("decode", |s| s.decode_ms, ink::AMBER)],
+        lines: &[("", |s| s.denoise_ms, ink::ACCENT), ("ms", |s| s.decode_ms, ink::AMBER)],
     },
 ];
 
@@ -58,7 +58,10 @@ pub(super) fn paint(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
 fn paint_plot(ui: &Ui, rect: Rect, unit: f32, plot: &Plot, history: &History) {
     let painter = ui.painter();
     let inside = widgets::card(painter, rect, unit);
-    let area = widgets::titled(painter, inside, unit, plot.title, "");
+    let all = plot.lines.iter().flat_map(|(_, value, _)| history.series(value).map(|(_, value)| value));
+    let top = ceiling(all, plot.least);
+    // The scale stands beside the title, where no line can run through it.
+    let area = widgets::titled(painter, inside, unit, plot.title, &format!("to {top}"));
     // The newest values large, as on an instrument.
     let (numbers, area) = split_top(area, 2.4 * unit, 0.4 * unit);
     let mut left = numbers.left();
@@ -68,13 +71,12 @@ fn paint_plot(ui: &Ui, rect: Rect, unit: f32, plot: &Plot, history: &History) {
         let room = numbers.right() - left;
         let number =
             ink::text(painter, pos2(left, numbers.center().y), Align2::LEFT_CENTER, room, text, 1.8 * unit, *color);
-        let word = if name.is_empty() { plot.unit } else { name };
+        let word = if plot.lines.len() == 1 { plot.unit } else { *name };
         let at = pos2(number.right() + 0.3 * unit, numbers.center().y + 0.25 * unit);
-        let word = ink::text(painter, at, Align2::LEFT_CENTER, numbers.right() - at.x, word, 0.85 * unit, ink::DIM);
+        let room = (numbers.right() - at.x).max(1.0);
+        let word = ink::text(painter, at, Align2::LEFT_CENTER, room, word, 0.85 * unit, ink::DIM);
         left = word.right() + 0.7 * unit;
     }
-    let all = plot.lines.iter().flat_map(|(_, value, _)| history.series(value).map(|(_, value)| value));
-    let top = ceiling(all, plot.least);
     let (area, axis) = super::places::split_bottom(area, 1.1 * unit, 0.1 * unit);
     for part in [0.0, 0.5, 1.0] {
         let y = area.bottom() - part * area.height();
@@ -82,7 +84,6 @@ fn paint_plot(ui: &Ui, rect: Rect, unit: f32, plot: &Plot, history: &History) {
         painter.rect_filled(line, 0.0, widgets::RAISED);
     }
     let label = |at: Pos2, align, text: String| ink::text(painter, at, align, 6.0 * unit, text, 0.75 * unit, ink::DIM);
-    label(area.left_top() + vec2(0.1 * unit, 0.1 * unit), Align2::LEFT_TOP, format!("{top}"));
     label(axis.left_center(), Align2::LEFT_CENTER, format!("−{SPAN_SECS:.0} s"));
     label(axis.right_center(), Align2::RIGHT_CENTER, "now".into());
     for (_, value, color) in plot.lines {
@@ -118,7 +119,7 @@ fn models(ui: &Ui, rect: Rect, scene: &mut Scene<'_>) {
     let unit = scene.unit;
     let inside = widgets::card(ui.painter(), rect, unit);
     let area = widgets::titled(ui.painter(), inside, unit, "models", "");
-    let height = 3.5 * unit;
+    let height = 4.2 * unit;
     for (i, model) in scene.data.models.iter().enumerate() {
         let top = area.top() + i as f32 * (height + 0.3 * unit);
         if top + height > area.bottom() + 1.0 {
@@ -156,7 +157,7 @@ fn paint_model(ui: &Ui, id: Id, rect: Rect, unit: f32, model: &ModelRow) -> bool
     let name =
         std::path::Path::new(&model.name).file_name().map_or(model.name.as_str().into(), |name| name.to_string_lossy());
     ink::text(painter, line.left_center(), Align2::LEFT_CENTER, width, name, 1.05 * unit, ink::BRIGHT);
-    ink::text(painter, about.left_center(), Align2::LEFT_CENTER, about.width(), &model.about, 0.8 * unit, ink::DIM);
+    paragraph(ui, about, &model.about, 0.8 * unit, ink::DIM, 2);
     widgets::ring(ui, &response, unit);
     response.clicked() && model.state != ModelState::Playing
 }
@@ -179,8 +180,11 @@ fn messages(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
             let (place, _) = ui.allocate_exact_size(size, Sense::hover());
             for (i, message) in scene.data.messages.iter().rev().enumerate() {
                 let line = Rect::from_min_size(place.min + vec2(0.0, i as f32 * height), vec2(place.width(), height));
+                // Nothing to press, but the focus goes through them and scrolls.
+                let response = widgets::pressable(ui, Id::new(("panel message", i)), line);
                 if ui.is_rect_visible(line) {
                     paint_message(ui, line, unit, message);
+                    widgets::ring(ui, &response, unit);
                 }
             }
         });

@@ -23,7 +23,7 @@ pub(super) fn paint(ui: &mut Ui, rect: Rect, scene: &mut Scene<'_>) {
     let (left, right) = split_left(rect, 0.6 * rect.width(), gap);
     let left = if actions::any(scene.data) {
         let (presets, bar) = split_bottom(left, 2.4 * unit, gap);
-        actions::bar(ui, bar, scene);
+        actions::bar(ui, bar, false, scene);
         presets
     } else {
         left
@@ -108,17 +108,25 @@ fn paint_tile(ui: &Ui, rect: Rect, at: usize, preset: &PresetTile, scene: &Scene
     };
     painter.rect_filled(rect, widgets::rounding(0.4 * unit), ground);
     let (shown, name) = split_bottom(rect.shrink(0.18 * unit), 1.9 * unit, 0.0);
+    let (text, dim) = if is_playing { (widgets::ON_LIT, widgets::ON_LIT) } else { (ink::BRIGHT, ink::DIM) };
+    let label = name.shrink2(vec2(0.35 * unit, 0.0));
+    let mut width = label.width();
+    let place = (at + 1).to_string();
     match scene.images.thumbs.of(&preset.id) {
-        Some(texture) => cover(painter, texture, shown),
+        Some(texture) => {
+            cover(painter, texture, shown);
+            let at = label.right_center();
+            let number = ink::text(painter, at, Align2::RIGHT_CENTER, 2.2 * unit, place, 0.8 * unit, dim);
+            width = number.left() - label.left() - 0.3 * unit;
+        }
+        // Not seen yet: its place is what recalls it.
         None => {
             painter.rect_filled(shown, widgets::rounding(0.3 * unit), widgets::CARD);
+            let size = (0.6 * shown.height()).min(2.0 * unit);
+            let color = ink::DIM.gamma_multiply(0.5);
+            ink::text(painter, shown.center(), Align2::CENTER_CENTER, shown.width(), place, size, color);
         }
     }
-    let (text, number) = if is_playing { (widgets::ON_LIT, widgets::ON_LIT) } else { (ink::BRIGHT, ink::DIM) };
-    let label = name.shrink2(vec2(0.35 * unit, 0.0));
-    let key = key_of(at);
-    let key = ink::text(painter, label.right_center(), Align2::RIGHT_CENTER, 2.2 * unit, key, 0.8 * unit, number);
-    let width = key.left() - label.left() - 0.3 * unit;
     ink::text(painter, label.left_center(), Align2::LEFT_CENTER, width, &preset.name, 0.95 * unit, text);
     widgets::ring(ui, &response, unit);
     response.clicked() && !ui.input(|input| input.key_pressed(Key::Space))
@@ -130,28 +138,4 @@ fn cover(painter: &Painter, texture: nannou::prelude::egui::TextureId, place: Re
     let (across, down) = if shape > wide { (1.0, wide / shape) } else { (shape / wide, 1.0) };
     let uv = Rect::from_center_size(pos2(0.5, 0.5), vec2(across, down));
     painter.image(texture, place, uv, Color32::WHITE);
-}
-
-/// The key that recalls the preset at a place.
-fn key_of(at: usize) -> String {
-    match at {
-        0..=8 => format!("{}", at + 1),
-        9 => "0".into(),
-        10..=18 => format!("⇧{}", at - 9),
-        19 => "⇧0".into(),
-        _ => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_twenty_presets_have_a_key() {
-        let keys: Vec<_> = (0..21).map(key_of).collect();
-        assert_eq!((keys[0].as_str(), keys[9].as_str(), keys[10].as_str(), keys[19].as_str()), ("1", "0", "⇧1", "⇧0"));
-        assert_eq!(keys[20], "");
-        assert!(keys.iter().enumerate().all(|(i, key)| !keys[..i].contains(key)));
-    }
 }

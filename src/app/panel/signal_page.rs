@@ -24,7 +24,7 @@ pub(super) fn paint(ui: &Ui, rect: Rect, scene: &mut Scene<'_>) {
     let left = if scene.data.ailments.is_empty() {
         left
     } else {
-        let lines = scene.data.ailments.len().min(3);
+        let lines = scene.data.ailments.len().div_ceil(2).min(3);
         let (scope, ailments) = split_bottom(left, (1.3 * lines as f32 + 1.4) * unit, gap);
         let inside = widgets::card(ui.painter(), ailments, unit);
         paragraph(ui, inside, &scene.data.ailments.join("   ·   "), 0.9 * unit, ink::AMBER, lines);

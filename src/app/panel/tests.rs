@@ -230,6 +230,13 @@ fn the_search_field_finds_and_escape_leads_out_step_by_step() {
     assert_eq!(panel.memory.search, "mirror");
     assert!(panel.context.read_response(row::control_id("controls", "/stage/master")).is_none());
     assert!(panel.context.read_response(row::control_id("controls", "/effect/mirror/amount")).is_some());
+    // Down goes from the field to what was found, and it is moved there.
+    hit(&mut panel, Key::Down);
+    obey(&mut panel, &table);
+    hit(&mut panel, Key::Right);
+    assert_eq!(obey(&mut panel, &table), ["/effect/mirror/amount"]);
+    hit(&mut panel, Key::Character('/'));
+    panel.look(SIZE, true);
     let mut steps = 0;
     while !panel.take_close() {
         hit(&mut panel, Key::Escape);

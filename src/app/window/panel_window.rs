@@ -115,7 +115,7 @@ impl PanelWindow {
     }
 }
 
-/// Opens and closes the window, and wakes its camera when the panel is due.
+/// Opens and closes the window.
 pub(super) fn follow(
     mut commands: Commands,
     mut state: ResMut<WindowState>,
@@ -123,7 +123,6 @@ pub(super) fn follow(
     mut closed: MessageReader<WindowCloseRequested>,
     stage: Res<Stage>,
     monitors: Query<Entity, With<Monitor>>,
-    mut cameras: Query<&mut Camera>,
     shared: Res<Shared>,
 ) {
     let by_its_button = closed.read().filter(|closed| open.window == Some(closed.window)).count() > 0;
@@ -145,6 +144,10 @@ pub(super) fn follow(
         }
         _ => {}
     }
+}
+
+/// Wakes the window's camera in the frames in which the panel is due.
+pub(super) fn pace(open: Res<PanelWindow>, mut cameras: Query<&mut Camera>, shared: Res<Shared>) {
     if let Some(mut camera) = open.camera.and_then(|camera| cameras.get_mut(camera).ok()) {
         let is_due = shared.lock().panel.is_due(Instant::now());
         if camera.is_active != is_due {

@@ -62,6 +62,7 @@ pub(super) fn add(app: &mut App, shared: Shared, options: WindowOptions) {
                 stand::follow_displays,
                 place,
                 panel_window::follow,
+                panel_window::pace,
                 hide_cursor,
                 keep_awake,
                 quit,

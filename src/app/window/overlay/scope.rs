@@ -137,7 +137,7 @@ impl Gains {
 /// Alternate channels differ a little, so that the eye can follow one through its neighbours.
 fn trace_color(health: Health, channel: usize) -> Color32 {
     match health {
-        Health::Good if channel % 2 == 0 => Color32::from_rgb(150, 232, 218),
+        Health::Good if channel.is_multiple_of(2) => Color32::from_rgb(150, 232, 218),
         Health::Good => Color32::from_rgb(236, 226, 186),
         health => ink::health(health),
     }
