@@ -8,6 +8,10 @@ mod line;
 #[cfg(feature = "window")]
 mod live;
 #[cfg(feature = "window")]
+mod loader;
+#[cfg(feature = "window")]
+pub mod panel;
+#[cfg(feature = "window")]
 pub mod play;
 pub mod recording;
 pub mod render;

@@ -100,9 +100,12 @@ pub struct PlayArgs {
     /// Fill the whole screen
     #[arg(short, long)]
     pub fullscreen: bool,
-    /// Which screen, counted from 1 from the left
-    #[arg(long, value_name = "N")]
-    pub display: Option<usize>,
+    /// Which screen: its number, counted from 1 from the left, or its name; kept for the next time
+    #[arg(long, value_name = "N|NAME")]
+    pub display: Option<String>,
+    /// Open the panel in a window of its own
+    #[arg(long)]
+    pub panel: bool,
     /// Record the show, signal and controls: `render --show FILE.wds` makes films of it
     #[arg(long, value_name = "FILE.wds")]
     pub record: Option<PathBuf>,

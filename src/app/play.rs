@@ -5,36 +5,36 @@
 
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{
+    UsageError,
     cli::PlayArgs,
     dials::{DreamDials, StageDials},
     features::features,
     live::{self, Live},
+    loader::Loader,
+    panel::{self, History, Log, Move, PanelData, Sample},
     recording::{Deck, Facts, SignalTap},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
     trace_from_pulse,
     window::{
-        self, Frame, Gpu, Health, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Scope, StageApp, Trace,
+        self, Frame, Gpu, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Pace, PanelPlace, StageApp,
         WindowOptions, WindowState,
     },
 };
 use crate::{
     control::{Desk, Handle, KEY_HELP, Midi, Motion, Origin, Value},
-    diffusion::{self, Dreamer, Model, Timing},
-    signal,
+    diffusion::{Dreamer, Model, Timing},
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
 };
 
-/// How long a message stays in the overlay.
-const MESSAGE_SECS: f32 = 20.0;
-const MOST_MESSAGES: usize = 6;
+/// How long a message stays in the overlay; the panel keeps them all.
+const MESSAGE: Duration = Duration::from_secs(20);
 
 /// Opens the window and plays until it is closed.
 pub fn run(args: PlayArgs) -> Result<()> {
@@ -56,7 +56,8 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let show = Show::new(desk, motion, shaders, dreamer, (live, deck), (model_name, source), warnings)?;
     let options = WindowOptions {
         fullscreen: args.fullscreen,
-        display: args.display,
+        display: args.display.map(|typed| typed.parse()).transpose().map_err(UsageError)?,
+        panel: args.panel,
         stop: stop_on_signal()?,
         ..WindowOptions::default()
     };
@@ -81,16 +82,23 @@ struct Show {
     trace: SignalTrace,
     overlay_wanted: Handle,
     overlay_seen: u64,
+    panel_wanted: Handle,
+    panel_seen: u64,
     model_wanted: Handle,
     steps: Handle,
     loader: Loader,
+    /// The one that was asked for last.
     playing_model: String,
+    /// The one that paints: another while that one is being loaded, or if it cannot be.
+    painting_model: String,
     playing_source: String,
     recalls: u64,
     shown_hop: Option<u64>,
     latency_ms: f32,
     begun: Instant,
-    messages: Vec<(Instant, Level, String)>,
+    log: Log,
+    /// Of rates and latencies, for the panel.
+    history: History,
 }
 
 impl Show {
@@ -105,9 +113,10 @@ impl Show {
         warnings: Vec<String>,
     ) -> Result<Self> {
         let table = desk.table().clone();
-        let mut messages: Vec<_> = warnings.into_iter().map(|text| (Instant::now(), Level::Warning, text)).collect();
+        let mut log = Log::default();
+        warnings.into_iter().for_each(|text| log.say(Instant::now(), Level::Warning, text));
         if let Err(error) = desk.watch_files() {
-            messages.push((Instant::now(), Level::Warning, format!("saved presets are not read again: {error}")));
+            log.say(Instant::now(), Level::Warning, format!("saved presets are not read again: {error}"));
         }
         Ok(Self {
             dials: StageDials::new(&table, &shaders)?,
@@ -118,6 +127,8 @@ impl Show {
             trace: SignalTrace::default(),
             overlay_wanted: table.handle("/stage/overlay")?,
             overlay_seen: 0,
+            panel_wanted: table.handle("/stage/panel")?,
+            panel_seen: 0,
             model_wanted: table.handle("/dream/model")?,
             steps: table.handle("/dream/steps")?,
             loader: Loader::default(),
@@ -125,27 +136,50 @@ impl Show {
             shown_hop: None,
             latency_ms: 0.0,
             begun: Instant::now(),
-            messages,
+            log,
+            history: History::default(),
             midi: Midi::start(&table, desk.presets().folders())?,
             motion,
             desk,
             dreamer,
             live,
             deck,
+            painting_model: playing_model.clone(),
             playing_model,
             playing_source,
         })
     }
 
     fn say(&mut self, level: Level, text: String) {
-        if self.messages.last().is_some_and(|(at, _, last)| *last == text && at.elapsed().as_secs_f32() < MESSAGE_SECS)
-        {
+        self.log.say(Instant::now(), level, text);
+    }
+
+    /// Keeps rates and latencies for the panel, which may be opened after it stuttered.
+    fn keep_history(&mut self, pace: Pace) {
+        let now = Instant::now();
+        if !self.history.is_due(now) {
             return;
         }
-        self.messages.push((Instant::now(), level, text));
-        if self.messages.len() > MOST_MESSAGES {
-            self.messages.remove(0);
+        let stats = self.dreamer.stats();
+        self.history.push(
+            now,
+            Sample {
+                pictures_per_s: stats.pictures_per_s,
+                frames_per_s: pace.frames_per_s,
+                latency_ms: self.latency_ms,
+                denoise_ms: stats.denoise.p50_ms,
+                decode_ms: stats.decode.p50_ms,
+            },
+        );
+        if let Some(error) = stats.error {
+            self.say(Level::Error, error);
         }
+    }
+
+    /// Shaders that do not compile are told for as long as they do not.
+    fn shader_messages(&self) -> impl Iterator<Item = Message> {
+        let of_shaders = self.compositor.iter().flat_map(|compositor| compositor.messages());
+        of_shaders.map(|text| Message { level: Level::Error, text: text.to_owned(), age_secs: 0.0 })
     }
 
     /// Sets a parameter as a key does; the table says no only to what is not there.
@@ -197,6 +231,7 @@ impl Show {
             Ok(dials) => {
                 self.deck.model(&self.playing_model);
                 self.dreamer.switch(model);
+                self.painting_model.clone_from(&self.playing_model);
                 self.live.use_dials(dials);
                 self.begin_transition();
             }
@@ -243,6 +278,13 @@ impl StageApp for Show {
             self.set("/stage/overlay", Value::Bool(window.overlay));
             self.overlay_seen = self.overlay_wanted.changed();
         }
+        if self.panel_wanted.moved(&mut self.panel_seen) {
+            window.panel = PanelPlace::from_word(&self.panel_wanted.text());
+        } else if window.panel.word() != &*self.panel_wanted.text() {
+            self.set("/stage/panel", Value::text(window.panel.word()));
+            self.panel_seen = self.panel_wanted.changed();
+        }
+        self.keep_history(window.pace);
     }
 
     fn frame(&mut self, frame: &Frame<'_>) {
@@ -290,7 +332,7 @@ impl StageApp for Show {
     }
 
     fn keys(&self) -> Vec<KeyHelp> {
-        KEY_HELP.iter().map(|(key, what)| KeyHelp::new(*key, *what)).collect()
+        KEY_HELP.iter().chain(&panel::PANEL_KEYS).map(|(key, what)| KeyHelp::new(*key, *what)).collect()
     }
 
     fn overlay(&mut self, data: &mut OverlayData) {
@@ -300,7 +342,7 @@ impl StageApp for Show {
         data.source_state.clone_from(&report.state);
         data.mapping = report.mapping.to_owned();
         data.latent.clone_from(&report.latent);
-        data.model.clone_from(&self.playing_model);
+        data.model.clone_from(&self.painting_model);
         data.preset = self.desk.current().map(|preset| preset.name.clone()).unwrap_or_default();
         data.pictures_per_s = stats.pictures_per_s;
         data.latency_ms = self.latency_ms;
@@ -309,23 +351,34 @@ impl StageApp for Show {
         if let Some(picture) = self.dreamer.latest() {
             data.picture_px = [picture.width, picture.height];
         }
-        if let Some(error) = stats.error {
-            self.say(Level::Error, error);
-        }
         if let Some(trace) = &report.scope {
-            fill_scope(&mut data.scope, trace, &report.health);
+            panel::feed::scope(&mut data.scope, trace, &report.health);
         }
-        let alive = |at: &Instant| at.elapsed().as_secs_f32() < MESSAGE_SECS;
-        self.messages.retain(|(at, ..)| alive(at));
-        let of_shaders = self.compositor.iter().flat_map(|compositor| compositor.messages());
-        let of_shaders = of_shaders.map(|text| Message { level: Level::Error, text: text.to_owned(), age_secs: 0.0 });
         data.messages.clear();
-        data.messages.extend(of_shaders);
-        data.messages.extend(self.messages.iter().map(|(at, level, text)| Message {
-            level: *level,
-            text: text.clone(),
-            age_secs: at.elapsed().as_secs_f32(),
-        }));
+        data.messages.extend(self.shader_messages().chain(self.log.since(Instant::now(), MESSAGE)));
+    }
+
+    fn panel(&mut self, data: &mut PanelData) {
+        panel::feed::signal(data, &self.live.report());
+        panel::feed::picture(data, self.dreamer.latest());
+        panel::feed::presets(data, self.desk.presets(), self.desk.current().map(|preset| preset.id.as_str()));
+        panel::feed::models(data, &self.painting_model, self.loader.name());
+        data.follow(self.desk.table());
+        data.history.clone_from(&self.history);
+        data.messages.clear();
+        data.messages.extend(self.log.all(Instant::now()).chain(self.shader_messages()));
+    }
+
+    fn panel_moves(&mut self, moves: &[Move]) {
+        for Move { path, value } in moves {
+            if let Err(error) = self.desk.table().set(path, value.clone(), Origin::Panel) {
+                self.say(Level::Error, error.to_string());
+            }
+        }
+    }
+
+    fn told(&mut self, level: Level, text: String) {
+        self.say(level, text);
     }
 }
 
@@ -335,67 +388,5 @@ fn name_of(key: Key) -> String {
         Key::Character(typed) => typed.to_string(),
         Key::Digit(digit) => digit.to_string(),
         named => format!("{named:?}"),
-    }
-}
-
-fn fill_scope(scope: &mut Scope, trace: &signal::Trace, health: &[signal::Health]) {
-    let samples = trace.channels.first().map_or(0, Vec::len);
-    scope.span_secs = samples as f32 / trace.rate_hz as f32;
-    scope.traces.resize_with(trace.channels.len(), Trace::default);
-    for (channel, shown) in scope.traces.iter_mut().enumerate() {
-        shown.name.clone_from(&trace.names[channel]);
-        shown.samples.clone_from(&trace.channels[channel]);
-        shown.health = health.get(channel).map_or(Health::Good, health_shown);
-    }
-}
-
-fn health_shown(health: &signal::Health) -> Health {
-    if health.flat {
-        Health::Flat
-    } else if health.clipped_fraction > 0.01 {
-        Health::Clipped
-    } else if health.bridged > 0 {
-        Health::Bridged
-    } else {
-        Health::Good
-    }
-}
-
-/// Loads one model at a time on a thread of its own.
-#[derive(Default)]
-struct Loader {
-    loading: Option<Receiver<Result<Box<dyn Model>, String>>>,
-}
-
-impl Loader {
-    /// False while another model is being loaded.
-    fn ask(&mut self, name: &str) -> bool {
-        if self.loading.is_some() {
-            return false;
-        }
-        let (done, loading): (Sender<Result<Box<dyn Model>, String>>, _) = bounded(1);
-        let name = name.to_owned();
-        let body = move || {
-            let loaded = diffusion::load(&name).map_err(|error| error.to_string());
-            // Nobody waits only when the program ends.
-            drop(done.send(loaded));
-        };
-        self.loading = std::thread::Builder::new().name("loader".into()).spawn(body).ok().map(|_| loading);
-        self.loading.is_some()
-    }
-
-    fn loaded(&mut self) -> Option<Result<Box<dyn Model>, String>> {
-        let loaded = self.loading.as_ref()?.try_recv();
-        match loaded {
-            Ok(loaded) => {
-                self.loading = None;
-                Some(loaded)
-            }
-            Err(crossbeam_channel::TryRecvError::Empty) => None,
-            Err(crossbeam_channel::TryRecvError::Disconnected) => {
-                self.loading = None;
-                Some(Err("the model could not be loaded: its loader stumbled".into()))
-            }
-        }
     }
 }

@@ -14,15 +14,20 @@
 //! Everything runs on the thread that called [`run`] (the main thread, which macOS demands): bevy's pipelined rendering
 //! is off and its schedules are single-threaded, because the model needs the cores more than a hundred small systems do.
 //!
-//! A second window (a panel) fits beside this one: another window of nannou's with a camera of its own, and bevy_egui's
-//! plugin where it is to be clicked in.
+//! The panel ([`super::panel`]) stands in a second window with a camera of its own, or over the stage; it is drawn by
+//! the overlay's renderer too ([`panel_window`]).
 
+mod awake;
+mod displays;
 mod graph;
 mod keys;
 mod open;
 pub mod overlay;
 mod pace;
+mod panel_window;
 mod place;
+mod remembered;
+mod stand;
 #[cfg(test)]
 mod stand_in;
 
@@ -34,6 +39,7 @@ use std::{
     time::Instant,
 };
 
+pub use displays::DisplayChoice;
 pub use keys::{Key, KeyHelp, KeyPress, Modifiers, WINDOW_KEYS};
 pub use overlay::{
     Health, Level, Message, OverlayData,
@@ -42,6 +48,8 @@ pub use overlay::{
 pub use pace::Pace;
 
 use bevy::prelude::Resource;
+
+use super::panel::{Move, PanelData};
 
 /// What of bevy, wgpu and winit is worth a line in our log; to be added to the filter of the tracing subscriber.
 pub const LOG_FILTER: &str = "bevy=warn,bevy_egui=error,wgpu=error,naga=warn,winit=error,accesskit=error";
@@ -70,6 +78,16 @@ pub trait StageApp: Send + 'static {
     /// Fills in what the overlay shows; called after [`StageApp::frame`] while it is up, on a software renderer not
     /// for every frame. `data` is kept from call to call.
     fn overlay(&mut self, _data: &mut OverlayData) {}
+
+    /// Fills in what the panel shows; called while it is open, at most 30 times a second. `data` is kept from call to
+    /// call.
+    fn panel(&mut self, _data: &mut PanelData) {}
+
+    /// What a person did in the panel, in order.
+    fn panel_moves(&mut self, _moves: &[Move]) {}
+
+    /// Something about the window that people should know: a display that is gone.
+    fn told(&mut self, _level: Level, _text: String) {}
 
     /// The window is closed, or could not be opened; nothing is called after this.
     fn closing(&mut self) {}
@@ -114,12 +132,42 @@ pub struct WindowState {
     pub overlay: bool,
     /// The page of keys. May be changed.
     pub help: bool,
+    /// Where the panel is. May be changed.
+    pub panel: PanelPlace,
     /// May be changed.
     pub title: String,
+    /// Set to move the stage to the next display.
+    pub wants_next_display: bool,
     /// Set to close the window.
     pub quit: bool,
     /// Frames a second that reach the screen, and the slowest of the last second.
     pub pace: Pace,
+}
+
+/// Where the panel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PanelPlace {
+    #[default]
+    Closed,
+    OwnWindow,
+    /// For machines with one screen.
+    OverStage,
+}
+
+impl PanelPlace {
+    /// As `/stage/panel` names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::OwnWindow => "window",
+            Self::OverStage => "stage",
+        }
+    }
+
+    /// Closed for what is no place.
+    pub fn from_word(word: &str) -> Self {
+        [Self::OwnWindow, Self::OverStage].into_iter().find(|place| place.word() == word).unwrap_or_default()
+    }
 }
 
 /// How the window opens.
@@ -129,8 +177,10 @@ pub struct WindowOptions {
     /// Of the window while it is not fullscreen, in logical pixels.
     pub size: [u32; 2],
     pub fullscreen: bool,
-    /// Counted from 1 as the displays stand from left to right.
-    pub display: Option<usize>,
+    /// None for the one that was chosen last time, if any was.
+    pub display: Option<DisplayChoice>,
+    /// Open the panel in a window of its own.
+    pub panel: bool,
     /// Show the overlay from the start.
     pub overlay: bool,
     /// At most this many frames a second; None for the display's own rate, or 30 on a software renderer.
@@ -146,6 +196,7 @@ impl Default for WindowOptions {
             size: [1280, 720],
             fullscreen: false,
             display: None,
+            panel: false,
             overlay: false,
             max_fps: None,
             stop: Arc::default(),
@@ -164,7 +215,7 @@ pub enum WindowError {
     )]
     NoAdapter(String),
     #[error("there is no display {asked}: this machine has {found}")]
-    NoSuchDisplay { asked: usize, found: String },
+    NoSuchDisplay { asked: DisplayChoice, found: String },
     #[error("the window failed: {0}")]
     Failed(String),
     #[error(transparent)]
@@ -201,6 +252,7 @@ struct Inner {
     /// [`WindowState`] as of the last tick.
     shows: WindowState,
     overlay: overlay::Overlay,
+    panel: panel_window::Host,
     error: Option<WindowError>,
 }
 
@@ -212,6 +264,7 @@ impl Shared {
             pace: pace::Meter::default(),
             shows: WindowState::default(),
             overlay: overlay::Overlay::default(),
+            panel: panel_window::Host::default(),
             error: None,
         };
         Self { inner: Arc::new(Mutex::new(inner)), stop }
@@ -220,6 +273,12 @@ impl Shared {
     /// A panic in the stage app does not end the show, so its poison is ignored.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells people something about the window.
+    fn tell(&self, level: Level, text: String) {
+        tracing::info!("{text}");
+        self.lock().stage.told(level, text);
     }
 
     /// Ends the show with an error that [`run`] returns.

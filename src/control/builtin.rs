@@ -114,6 +114,9 @@ fn stage() -> Vec<Param> {
         Param::bool("/stage/overlay", false)
             .never_recalled()
             .about("Shows signal, latent, rate, latency and health over the picture."),
+        Param::choice("/stage/panel", ["closed", "window", "stage"])
+            .never_recalled()
+            .about("Where the panel is: closed, in a window of its own, or over the stage."),
         Param::trigger("/stage/reset_effects").about("Takes every effect back to its default."),
     ]
 }
@@ -126,6 +129,7 @@ fn presets() -> Vec<Param> {
         Param::trigger("/preset/next").about("Recalls the next preset."),
         Param::trigger("/preset/previous").about("Recalls the preset before."),
         Param::trigger("/preset/again").about("Recalls the preset that plays, as it was saved."),
+        Param::trigger("/preset/back").about("Recalls the preset that played before this one; again, and it is back."),
     ]
 }
 

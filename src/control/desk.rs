@@ -48,6 +48,10 @@ pub struct Desk {
 /// The parameters that the desk itself listens to, and what it has seen of them.
 #[derive(Debug)]
 struct Wires {
+    back: Handle,
+    back_seen: u64,
+    /// Id of the preset that played before this one.
+    before: Option<String>,
     preset: Handle,
     preset_seen: u64,
     next: Handle,
@@ -76,6 +80,9 @@ impl Desk {
     /// The table must hold the built-in parameters.
     pub fn new(table: Table, presets: Presets) -> Result<Self, SetError> {
         let wires = Wires {
+            back: table.handle("/preset/back")?,
+            back_seen: 0,
+            before: None,
             preset: table.handle("/preset")?,
             preset_seen: 0,
             next: table.handle("/preset/next")?,
@@ -203,11 +210,14 @@ impl Desk {
             - isize::from(wires.previous.fired(&mut wires.previous_seen));
         let asked = wires.preset.moved(&mut wires.preset_seen) && wires.preset.origin() != Origin::Preset;
         let again = wires.again.fired(&mut wires.again_seen);
+        let back = wires.back.fired(&mut wires.back_seen);
         let reset = wires.reset_effects.fired(&mut wires.reset_effects_seen);
         if reset {
             self.reset_effects();
         }
-        if (steps != 0 || again)
+        if let Some(before) = self.wires.before.clone().filter(|_| back) {
+            self.play(before, None);
+        } else if (steps != 0 || again)
             && let Some(id) = self.presets.beside(self.current.as_deref(), steps).map(|preset| preset.id.clone())
         {
             self.play(id, None);
@@ -225,6 +235,9 @@ impl Desk {
         if let Some(preset) = self.presets.by_id(&id) {
             preset.apply_but(&self.table, secs, &self.shelf.left_out);
             let before = self.current.replace(id.clone());
+            if before.as_ref() != Some(&id) {
+                self.wires.before.clone_from(&before);
+            }
             self.history.recalled(before, Some(id));
             self.recalls += 1;
             self.name_current();

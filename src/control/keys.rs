@@ -28,7 +28,8 @@ const fn key(keys: &'static [&'static str], path: &'static str, deed: Deed) -> B
 
 const NUDGE: f64 = 0.05;
 
-const BINDINGS: [Binding; 20] = [
+const BINDINGS: [Binding; 21] = [
+    key(&["Home"], "/preset/back", Deed::Fire),
     key(&["n", "PageDown"], "/preset/next", Deed::Fire),
     key(&["p", "PageUp"], "/preset/previous", Deed::Fire),
     key(&["Backspace"], "/preset/again", Deed::Fire),
@@ -52,8 +53,9 @@ const BINDINGS: [Binding; 20] = [
 ];
 
 /// Keys and what they do, for the page of keys.
-pub const KEY_HELP: [(&str, &str); 14] = [
+pub const KEY_HELP: [(&str, &str); 15] = [
     ("1 … 0", "presets 1 to 10, with Shift 11 to 20"),
+    ("Home", "back to the preset before, and forth"),
     ("N  P", "next and previous preset"),
     ("Backspace", "the preset as it was"),
     ("B", "blackout"),

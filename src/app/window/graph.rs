@@ -1,4 +1,4 @@
-//! The stage in bevy's render world: one camera schedule in which our compositor draws into the window's surface.
+//! Stage and panel in bevy's render world: a camera schedule each, in which we draw into the window's surface.
 //!
 //! Bevy 0.19 runs a schedule per camera (`bevy_core_pipeline::schedule::camera_driver`). A camera with this one draws no
 //! meshes, so the usual clear, main pass, tonemapping and blit are not there at all; `prepare_windows` still fetches the
@@ -21,7 +21,11 @@ use bevy::{
     },
 };
 
-use super::{Frame, Gpu, Inner, Shared, WindowError};
+use super::{Frame, Gpu, Inner, PanelPlace, Shared, WindowError};
+
+/// The schedule of the panel's camera.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PanelGraph;
 
 /// The schedule of the stage's camera.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,19 +35,29 @@ pub(super) fn add(app: &mut App, shared: Shared) -> Result<(), WindowError> {
     let Some(render_app) = app.get_sub_app_mut(RenderApp) else {
         return Err(WindowError::NoAdapter("bevy made no render world".into()));
     };
-    let mut graph = Schedule::new(StageGraph);
-    graph.add_systems(draw);
-    render_app.insert_resource(shared).add_schedule(graph);
+    let (mut stage, mut panel) = (Schedule::new(StageGraph), Schedule::new(PanelGraph));
+    stage.add_systems(draw);
+    panel.add_systems(draw_panel);
+    render_app.insert_resource(shared).add_schedule(stage).add_schedule(panel);
     Ok(())
 }
 
 /// A camera that shows the stage in the window that it is given to.
 pub(super) fn camera() -> impl Bundle {
+    camera_with(StageGraph)
+}
+
+/// A camera that shows the panel in the window that it is given to.
+pub(super) fn panel_camera() -> impl Bundle {
+    camera_with(PanelGraph)
+}
+
+fn camera_with(graph: impl ScheduleLabel) -> impl Bundle {
     (
         Camera { clear_color: ClearColorConfig::None, ..Default::default() },
         // Bevy sizes only cameras that have a projection.
         Projection::Orthographic(OrthographicProjection::default_2d()),
-        CameraRenderGraph::new(StageGraph),
+        CameraRenderGraph::new(graph),
         Msaa::Off,
     )
 }
@@ -55,17 +69,8 @@ fn draw(
     adapter: Res<RenderAdapterInfo>,
     shared: Res<Shared>,
 ) {
-    let view_target = view.into_inner();
-    // Taking the attachment is what tells bevy that this frame is to be presented.
-    let (Some(attachment), Some(format)) =
-        (view_target.out_texture_color_attachment(None), view_target.out_texture_view_format())
-    else {
-        return;
-    };
-    let target = attachment.view;
-    let extent = target.texture().size();
-    let size_px = [extent.width, extent.height];
-
+    let Some((target, format)) = output(view.into_inner()) else { return };
+    let size_px = size_of(target);
     let mut inner = shared.lock();
     let is_known = |gpu: &Gpu| gpu.device == *device.wgpu_device() && gpu.format == format;
     if !inner.gpu.as_ref().is_some_and(is_known) {
@@ -91,10 +96,37 @@ fn draw(
     }
 }
 
+/// The panel in its own window; the stage begins first.
+fn draw_panel(view: ViewQuery<&ViewTarget>, shared: Res<Shared>) {
+    let Some((target, format)) = output(view.into_inner()) else { return };
+    let mut inner = shared.lock();
+    let inner = &mut *inner;
+    let Some(gpu) = &inner.gpu else { return };
+    let size_px = size_of(target);
+    let gpu = Gpu { format, size_px, ..gpu.clone() };
+    let frame = Frame { target, size_px, now: Instant::now(), delta_secs: 0.0, number: 0 };
+    let draw = AssertUnwindSafe(|| inner.panel.draw(&gpu, &frame, false, &mut *inner.stage));
+    if catch_unwind(draw).is_err() {
+        tracing::error!("the panel panicked while it was drawn");
+    }
+}
+
+/// What a camera draws into, and its format. Taking it is what tells bevy that this frame is to be presented.
+fn output(view_target: &ViewTarget) -> Option<(&wgpu::TextureView, wgpu::TextureFormat)> {
+    let attachment = view_target.out_texture_color_attachment(None)?;
+    Some((attachment.view, view_target.out_texture_view_format()?))
+}
+
+fn size_of(target: &wgpu::TextureView) -> [u32; 2] {
+    let extent = target.texture().size();
+    [extent.width, extent.height]
+}
+
 impl Inner {
     fn start(&mut self, gpu: Gpu) -> anyhow::Result<()> {
         self.stage.start(&gpu)?;
         self.overlay.start(&gpu);
+        self.panel.start(&gpu);
         self.gpu = Some(gpu);
         Ok(())
     }
@@ -102,5 +134,8 @@ impl Inner {
     fn draw(&mut self, frame: &Frame<'_>) {
         self.stage.frame(frame);
         self.overlay.draw(frame, &self.shows, &mut *self.stage);
+        if let (PanelPlace::OverStage, false, Some(gpu)) = (self.shows.panel, self.shows.help, &self.gpu) {
+            self.panel.draw(gpu, frame, true, &mut *self.stage);
+        }
     }
 }

@@ -68,14 +68,21 @@ pub(super) enum Command {
     Back,
     Overlay,
     Help,
+    /// The panel in a window of its own.
+    Panel,
+    PanelOverStage,
+    NextDisplay,
     Quit,
 }
 
 /// The keys that the window keeps for itself.
-pub const WINDOW_KEYS: [(&str, &str); 5] = [
+pub const WINDOW_KEYS: [(&str, &str); 8] = [
     ("F  F11", "fullscreen"),
+    ("F9", "stage to the next display"),
     ("Esc", "close this page, leave fullscreen"),
     ("Tab  O", "overlay: signal, rates, messages"),
+    ("F2", "panel in a window of its own"),
+    ("F3", "panel over the stage"),
     ("H  ?  F1", "this page"),
     ("Ctrl Q", "quit"),
 ];
@@ -95,6 +102,9 @@ pub(super) fn command(press: KeyPress) -> Option<Command> {
         Key::Escape => Some(Command::Back),
         Key::Tab | Key::Character('o') => Some(Command::Overlay),
         Key::Character('h' | '?') | Key::Function(1) => Some(Command::Help),
+        Key::Function(2) => Some(Command::Panel),
+        Key::Function(3) => Some(Command::PanelOverStage),
+        Key::Function(9) => Some(Command::NextDisplay),
         _ => None,
     }
 }
@@ -295,6 +305,10 @@ mod tests {
             (with(Key::Character('f'), |m| m.ctrl = true), None),
             (down(Key::Character('q')), None),
             (with(Key::Character('q'), |m| m.logo = true), Some(Command::Quit)),
+            (down(Key::Function(2)), Some(Command::Panel)),
+            (down(Key::Function(3)), Some(Command::PanelOverStage)),
+            (down(Key::Function(9)), Some(Command::NextDisplay)),
+            (down(Key::Function(5)), None),
             (down(Key::Digit(3)), None),
             (down(Key::Space), None),
         ] {

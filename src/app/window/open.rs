@@ -61,7 +61,8 @@ pub(super) fn open(shared: Shared, options: WindowOptions) -> Result<App, Window
             WindowPlugin {
                 // Spawned in `place`, once the displays are known.
                 primary_window: None,
-                exit_condition: ExitCondition::OnAllClosed,
+                // The panel does not outlive the stage.
+                exit_condition: ExitCondition::OnPrimaryClosed,
                 ..Default::default()
             },
             AccessibilityPlugin,
@@ -150,7 +151,10 @@ fn on_one_thread(app: &mut App) {
     set_single_threaded(app.world_mut(), &schedules);
     if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
         let world = render_app.world_mut();
-        set_single_threaded(world, &[Render.intern(), RenderGraph.intern(), graph::StageGraph.intern()]);
+        set_single_threaded(
+            world,
+            &[Render.intern(), RenderGraph.intern(), graph::StageGraph.intern(), graph::PanelGraph.intern()],
+        );
         // What extraction defers is applied later, in the render world (`ExtractPlugin::build`).
         if let Some(extract) = world.resource_mut::<Schedules>().get_mut(ExtractSchedule) {
             extract.set_executor(SingleThreadedExecutor::new()).set_apply_final_deferred(false);

@@ -4,12 +4,12 @@
 //! to be read from two metres in a dark room. Nothing can be clicked, so egui gets no input. Runs within the drawing of a
 //! displayed frame, while it is up.
 
-mod gpu;
+pub(in crate::app) mod gpu;
 mod help;
-mod ink;
+pub(in crate::app) mod ink;
 mod latent;
 mod layout;
-mod panels;
+pub(in crate::app) mod panels;
 pub mod scope;
 
 use std::time::{Duration, Instant};
@@ -177,7 +177,7 @@ impl Painted {
         shapes(&self.context, size_px, |painter| {
             let layout = Layout::of(painter.clip_rect().size());
             panels::head(painter, &layout, data);
-            scope.paint(painter, &layout, &data.scope);
+            scope.paint(painter, ink::panel(painter, layout.scope, layout.unit), layout.unit, &data.scope);
             latent.paint(painter, &layout, data);
             panels::numbers(painter, &layout, data, pace);
             panels::messages(painter, &layout, &data.messages);

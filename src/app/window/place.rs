@@ -1,4 +1,5 @@
-//! Where the window stands: display, fullscreen, cursor, title, and the keys that change them. Main thread.
+//! How the window opens and what it obeys: fullscreen, cursor, title, and the keys that change them. Main thread.
+//! On which display it stands is the matter of [`super::stand`].
 
 use std::{
     sync::atomic::Ordering,
@@ -9,16 +10,20 @@ use bevy::{
     input::keyboard::KeyboardInput,
     prelude::*,
     render::renderer::RenderAdapterInfo,
-    window::{
-        CursorMoved, CursorOptions, Monitor, MonitorSelection, PresentMode, PrimaryWindow, WindowMode, WindowPosition,
-    },
+    window::{CursorMoved, CursorOptions, MonitorSelection, PresentMode, PrimaryWindow, WindowMode, WindowPosition},
     winit::{UpdateMode, WinitSettings},
 };
 
 use super::{
-    Shared, WindowError, WindowOptions, WindowState, graph,
+    Level, PanelPlace, Shared, WindowOptions, WindowState,
+    awake::Awake,
+    displays::{Display, Seat, Turn},
+    graph,
     keys::{self, Command, Keyboard},
     pace,
+    panel_window::{self, PanelWindow},
+    remembered,
+    stand::{self, Monitors, Stage, list_of, standing, waiting, window_mode},
 };
 
 /// A mouse that lies still this long is not wanted in the picture.
@@ -28,51 +33,76 @@ const CURSOR_IDLE: Duration = Duration::from_secs(2);
 struct Options(WindowOptions);
 
 #[derive(Resource)]
-struct Spawned {
-    window: Entity,
-    /// The display that was asked for, if one was.
-    chosen: Option<Entity>,
-}
+struct CursorLastMoved(Instant);
 
 #[derive(Resource)]
-struct CursorLastMoved(Instant);
+struct KeptAwake(Awake);
 
 pub(super) fn add(app: &mut App, shared: Shared, options: WindowOptions) {
     app.insert_resource(shared)
         .insert_resource(WindowState {
             fullscreen: options.fullscreen,
             overlay: options.overlay,
+            panel: if options.panel { PanelPlace::OwnWindow } else { PanelPlace::Closed },
             title: options.title.clone(),
             ..Default::default()
         })
         .insert_resource(Options(options))
         .insert_resource(CursorLastMoved(Instant::now()))
+        .insert_resource(KeptAwake(Awake::begin()))
+        .init_resource::<PanelWindow>()
+        .add_observer(stand::outlive_display)
         .add_systems(Startup, (spawn, put_on_display).chain())
-        .add_systems(Update, (read_keys, tick, place, hide_cursor, quit).chain());
+        .add_systems(
+            Update,
+            (
+                panel_window::read_pointer,
+                read_keys,
+                tick,
+                stand::follow_displays,
+                place,
+                panel_window::follow,
+                panel_window::pace,
+                hide_cursor,
+                keep_awake,
+                quit,
+            )
+                .chain(),
+        );
 }
 
 fn spawn(
     mut commands: Commands,
     nannou: nannou::App,
     options: Res<Options>,
-    monitors: Query<(Entity, &Monitor)>,
+    monitors: Monitors,
     adapter: Res<RenderAdapterInfo>,
     mut winit: ResMut<WinitSettings>,
     shared: Res<Shared>,
 ) {
     let options = &options.0;
-    let mut displays: Vec<_> = monitors.iter().collect();
-    displays.sort_by_key(|(_, monitor)| (monitor.physical_position.x, monitor.physical_position.y));
-    let chosen = options.display.map(|number| number.checked_sub(1).and_then(|index| displays.get(index)));
-    if let (Some(None), Some(asked)) = (chosen, options.display) {
-        let names: Vec<_> = displays.iter().map(|(_, monitor)| describe(monitor)).collect();
-        shared.fail(WindowError::NoSuchDisplay { asked, found: list(&names) });
+    let (entities, displays) = list_of(&monitors);
+    let file = remembered::file();
+    let seat = stand::seat(options, &displays, file.as_deref(), &shared);
+    let mut stage = Stage { window: Entity::PLACEHOLDER, display: None, seat, file };
+    match stage.seat.turn(&displays) {
+        Turn::Home(at) => {
+            stage.display = entities.get(at).copied();
+            stage.remember(&shared);
+        }
+        Turn::Elsewhere(at) if options.fullscreen => {
+            stage.display = entities.get(at).copied();
+            if let (Some(home), Some(other)) = (&stage.seat.home, displays.get(at)) {
+                shared.tell(Level::Warning, waiting(home, other));
+            }
+        }
+        _ => {}
     }
-    let chosen = chosen.flatten().map(|(entity, _)| *entity);
 
-    let display_hz = (displays.iter())
-        .filter(|(entity, _)| chosen.is_none_or(|chosen| chosen == *entity))
-        .filter_map(|(_, monitor)| monitor.refresh_rate_millihertz)
+    let display_hz = monitors
+        .iter()
+        .filter(|(entity, ..)| stage.display.is_none_or(|chosen| chosen == *entity))
+        .filter_map(|(_, monitor, _)| monitor.refresh_rate_millihertz)
         .max()
         .map(|millihertz| f64::from(millihertz) / 1e3);
     let software = adapter.device_type == wgpu::DeviceType::Cpu;
@@ -86,7 +116,7 @@ fn spawn(
     *winit = WinitSettings { focused_mode: mode, unfocused_mode: mode };
 
     let camera = commands.spawn(graph::camera()).id();
-    let window = nannou
+    stage.window = nannou
         .new_window::<()>()
         .primary()
         .title(&options.title)
@@ -95,53 +125,37 @@ fn spawn(
         .present_mode(PresentMode::AutoVsync)
         .camera(camera)
         .build();
-    commands.insert_resource(Spawned { window, chosen });
+    commands.insert_resource(stage);
 }
 
 /// What nannou's builder cannot say, before the window system hears of the window: its `fullscreen()` and `monitor()`
 /// only move it.
-fn put_on_display(spawned: Res<Spawned>, options: Res<Options>, mut windows: Query<&mut Window>) {
-    let Ok(mut window) = windows.get_mut(spawned.window) else {
+fn put_on_display(stage: Res<Stage>, options: Res<Options>, mut windows: Query<&mut Window>) {
+    let Ok(mut window) = windows.get_mut(stage.window) else {
         return;
     };
     window.name = Some("wavedream".into());
     // There is no current display before there is a window.
-    window.mode = window_mode(options.0.fullscreen, spawned.chosen, MonitorSelection::Primary);
-    if let Some(display) = spawned.chosen {
+    window.mode = window_mode(options.0.fullscreen, stage.display, MonitorSelection::Primary);
+    if let Some(display) = stage.display {
         window.position = WindowPosition::Centered(MonitorSelection::Entity(display));
     }
-}
-
-fn window_mode(fullscreen: bool, chosen: Option<Entity>, otherwise: MonitorSelection) -> WindowMode {
-    if fullscreen {
-        WindowMode::BorderlessFullscreen(chosen.map_or(otherwise, MonitorSelection::Entity))
-    } else {
-        WindowMode::Windowed
-    }
-}
-
-/// "DP-1 (1920x1080)".
-fn describe(monitor: &Monitor) -> String {
-    let name = monitor.name.as_deref().unwrap_or("unnamed");
-    format!("{name} ({}x{})", monitor.physical_width, monitor.physical_height)
-}
-
-/// "1: DP-1 (1920x1080), 2: HDMI-1 (1280x720)".
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none that it knows of".into();
-    }
-    let numbered: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{}: {name}", i + 1)).collect();
-    numbered.join(", ")
 }
 
 fn read_keys(
     mut inputs: MessageReader<KeyboardInput>,
     mut keyboard: Local<Keyboard>,
     mut state: ResMut<WindowState>,
+    open: Res<PanelWindow>,
+    stage: Res<Stage>,
     shared: Res<Shared>,
 ) {
-    for press in inputs.read().filter_map(|input| keyboard.press(input)) {
+    for input in inputs.read() {
+        let Some(press) = keyboard.press(input) else { continue };
+        let in_panel = open.place(&state, &stage) == Some(input.window) && !state.help;
+        if in_panel && shared.lock().panel.key(press, input.text.as_deref()) {
+            continue;
+        }
         match keys::command(press) {
             Some(command) if press.pressed && !press.repeat => obey(command, &mut state),
             Some(_) => {}
@@ -151,12 +165,16 @@ fn read_keys(
 }
 
 fn obey(command: Command, state: &mut WindowState) {
+    let toggled = |now: PanelPlace, to: PanelPlace| if now == to { PanelPlace::Closed } else { to };
     match command {
         Command::Fullscreen => state.fullscreen = !state.fullscreen,
         Command::Back if state.help => state.help = false,
         Command::Back => state.fullscreen = false,
         Command::Overlay => state.overlay = !state.overlay,
         Command::Help => state.help = !state.help,
+        Command::Panel => state.panel = toggled(state.panel, PanelPlace::OwnWindow),
+        Command::PanelOverStage => state.panel = toggled(state.panel, PanelPlace::OverStage),
+        Command::NextDisplay => state.wants_next_display = true,
         Command::Quit => state.quit = true,
     }
 }
@@ -168,14 +186,30 @@ fn tick(mut state: ResMut<WindowState>, shared: Res<Shared>) {
     inner.shows.clone_from(&state);
 }
 
-fn place(state: Res<WindowState>, spawned: Res<Spawned>, mut windows: Query<&mut Window>) {
-    let Ok(mut window) = windows.get_mut(spawned.window) else {
+fn place(
+    state: Res<WindowState>,
+    mut stage: ResMut<Stage>,
+    mut windows: Query<&mut Window>,
+    monitors: Monitors,
+    shared: Res<Shared>,
+) {
+    let Ok(mut window) = windows.get_mut(stage.window) else {
         return;
     };
     // Written only on a change: bevy asks the window system for whatever was touched.
     let is_fullscreen = window.mode != WindowMode::Windowed;
     if is_fullscreen != state.fullscreen {
-        window.mode = window_mode(state.fullscreen, spawned.chosen, MonitorSelection::Current);
+        if state.fullscreen && stage.seat.home.is_none() {
+            // Where it is made to fill the screen, there it belongs from now on.
+            let (entities, displays) = list_of(&monitors);
+            if let Some(at) = standing(&window, &displays) {
+                stage.display = entities.get(at).copied();
+                stage.seat =
+                    Seat { home: displays.get(at).map(Display::identity), at: displays.get(at).map(Display::identity) };
+                stage.remember(&shared);
+            }
+        }
+        window.mode = window_mode(state.fullscreen, stage.display, MonitorSelection::Current);
     }
     if window.title != state.title {
         window.title.clone_from(&state.title);
@@ -186,18 +220,24 @@ fn hide_cursor(
     mut moved: MessageReader<CursorMoved>,
     mut last_moved: ResMut<CursorLastMoved>,
     state: Res<WindowState>,
+    stage: Res<Stage>,
     mut cursors: Query<&mut CursorOptions, With<PrimaryWindow>>,
 ) {
-    if moved.read().count() > 0 {
+    if moved.read().filter(|moved| moved.window == stage.window).count() > 0 {
         last_moved.0 = Instant::now();
     }
     let Ok(mut cursor) = cursors.single_mut() else {
         return;
     };
-    let visible = !state.fullscreen && last_moved.0.elapsed() < CURSOR_IDLE;
+    let is_used = last_moved.0.elapsed() < CURSOR_IDLE;
+    let visible = is_used && (!state.fullscreen || state.panel == PanelPlace::OverStage);
     if cursor.visible != visible {
         cursor.visible = visible;
     }
+}
+
+fn keep_awake(mut kept: ResMut<KeptAwake>) {
+    kept.0.tick(Instant::now());
 }
 
 fn quit(state: Res<WindowState>, shared: Res<Shared>, mut exit: MessageWriter<AppExit>) {
@@ -239,25 +279,17 @@ mod tests {
     }
 
     #[test]
-    fn fullscreen_goes_to_the_chosen_display() {
-        let display = Entity::from_raw_u32(7).unwrap();
-        let current = MonitorSelection::Current;
-        assert_eq!(window_mode(false, Some(display), current), WindowMode::Windowed);
-        assert_eq!(
-            window_mode(true, Some(display), current),
-            WindowMode::BorderlessFullscreen(MonitorSelection::Entity(display))
-        );
-        assert_eq!(window_mode(true, None, current), WindowMode::BorderlessFullscreen(current));
-    }
-
-    #[test]
-    fn a_wrong_display_is_answered_with_the_right_ones() {
-        let found = list(&["DP-1 (1920x1080)".into(), "HDMI-1 (1280x720)".into()]);
-        let error = WindowError::NoSuchDisplay { asked: 3, found };
-        assert_eq!(
-            error.to_string(),
-            "there is no display 3: this machine has 1: DP-1 (1920x1080), 2: HDMI-1 (1280x720)"
-        );
-        assert!(list(&[]).contains("none"));
+    fn the_panel_is_in_one_place_at_a_time() {
+        let mut state = state();
+        for (command, expected) in [
+            (Command::Panel, PanelPlace::OwnWindow),
+            (Command::PanelOverStage, PanelPlace::OverStage),
+            (Command::PanelOverStage, PanelPlace::Closed),
+            (Command::Panel, PanelPlace::OwnWindow),
+            (Command::Panel, PanelPlace::Closed),
+        ] {
+            obey(command, &mut state);
+            assert_eq!(state.panel, expected);
+        }
     }
 }

@@ -222,7 +222,7 @@ fn play() -> (Result<(), WindowError>, Log) {
         size: size.unwrap_or([1280, 720]),
         overlay: setting("WINDOW_OVERLAY").is_some(),
         fullscreen: setting("WINDOW_FULLSCREEN").is_some(),
-        display: number("WINDOW_DISPLAY").map(|n| n as usize),
+        display: setting("WINDOW_DISPLAY").and_then(|text| text.parse().ok()),
         max_fps: number("WINDOW_FPS"),
         stop: stop.clone(),
         ..Default::default()

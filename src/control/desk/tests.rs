@@ -90,6 +90,25 @@ fn next_and_previous_go_round() {
 }
 
 #[test]
+fn back_goes_to_the_preset_before_and_forth_again_and_nowhere_from_the_first() {
+    let folder = folder();
+    let mut desk = desk(folder.path());
+    let back = |desk: &mut Desk| {
+        desk.table().set("/preset/back", Value::Pulse, Origin::Key).unwrap();
+        desk.tick(0.0);
+        desk.current().map(|preset| preset.id.clone())
+    };
+    assert_eq!(back(&mut desk), None);
+    desk.recall("first", None).unwrap();
+    assert_eq!(back(&mut desk).as_deref(), Some("00-first"));
+    desk.recall("last", None).unwrap();
+    // The same once more is no other preset.
+    desk.recall("last", None).unwrap();
+    assert_eq!(back(&mut desk).as_deref(), Some("00-first"));
+    assert_eq!(back(&mut desk).as_deref(), Some("99-last"));
+}
+
+#[test]
 fn resetting_effects_leaves_the_rest() {
     let folder = folder();
     let mut desk = desk(folder.path());

@@ -17,13 +17,13 @@ const SHADER: &str = include_str!("overlay.wgsl");
 
 /// What egui made of a frame.
 #[derive(Default)]
-pub(super) struct Shapes {
+pub(in crate::app) struct Shapes {
     pub primitives: Vec<ClippedPrimitive>,
     pub textures: egui::TexturesDelta,
 }
 
 /// Draws the newest [`Shapes`].
-pub(super) struct Renderer {
+pub(in crate::app) struct Renderer {
     gpu: Gpu,
     textured: wgpu::RenderPipeline,
     /// For shapes of one colour, which egui gives the white texel of its font.

@@ -10,15 +10,15 @@ use nannou::prelude::egui::{
 use super::{Health, Level};
 
 /// Blended in linear light: of a white stage a twentieth comes through, a quarter to the eye.
-pub(super) const GROUND: Color32 = Color32::from_rgba_premultiplied(4, 5, 8, 242);
-pub(super) const BRIGHT: Color32 = Color32::from_rgb(240, 244, 248);
-pub(super) const DIM: Color32 = Color32::from_rgb(158, 170, 184);
-pub(super) const ACCENT: Color32 = Color32::from_rgb(104, 226, 204);
-pub(super) const AMBER: Color32 = Color32::from_rgb(255, 190, 70);
-pub(super) const RED: Color32 = Color32::from_rgb(255, 96, 84);
+pub(in crate::app) const GROUND: Color32 = Color32::from_rgba_premultiplied(4, 5, 8, 242);
+pub(in crate::app) const BRIGHT: Color32 = Color32::from_rgb(240, 244, 248);
+pub(in crate::app) const DIM: Color32 = Color32::from_rgb(158, 170, 184);
+pub(in crate::app) const ACCENT: Color32 = Color32::from_rgb(104, 226, 204);
+pub(in crate::app) const AMBER: Color32 = Color32::from_rgb(255, 190, 70);
+pub(in crate::app) const RED: Color32 = Color32::from_rgb(255, 96, 84);
 
 /// Fonts of egui, with the regular weight of Noto Sans in front: egui's own is a light one, too thin from afar.
-pub(super) fn fonts() -> FontDefinitions {
+pub(in crate::app) fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     let name = "noto-sans".to_owned();
     fonts.font_data.insert(name.clone(), Arc::new(FontData::from_static(notosans::REGULAR_TTF)));
@@ -28,7 +28,7 @@ pub(super) fn fonts() -> FontDefinitions {
     fonts
 }
 
-pub(super) fn health(health: Health) -> Color32 {
+pub(in crate::app) fn health(health: Health) -> Color32 {
     match health {
         Health::Good => ACCENT,
         Health::Bridged | Health::Clipped => AMBER,
@@ -36,7 +36,7 @@ pub(super) fn health(health: Health) -> Color32 {
     }
 }
 
-pub(super) fn level(level: Level) -> Color32 {
+pub(in crate::app) fn level(level: Level) -> Color32 {
     match level {
         Level::Info => DIM,
         Level::Warning => AMBER,
@@ -45,13 +45,13 @@ pub(super) fn level(level: Level) -> Color32 {
 }
 
 /// The dark ground of a part; returns what is inside its margin.
-pub(super) fn panel(painter: &Painter, rect: Rect, unit: f32) -> Rect {
+pub(in crate::app) fn panel(painter: &Painter, rect: Rect, unit: f32) -> Rect {
     painter.rect_filled(rect, 0.4 * unit, GROUND);
     rect.shrink(0.8 * unit)
 }
 
 /// A line of text, cut with an ellipsis where it is wider than `width`; returns where it stands.
-pub(super) fn text(
+pub(in crate::app) fn text(
     painter: &Painter,
     at: Pos2,
     align: Align2,

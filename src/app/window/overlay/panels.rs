@@ -126,7 +126,8 @@ fn steps(steps: usize) -> &'static str {
     }
 }
 
-fn age(secs: f32) -> String {
+/// "42 s ago".
+pub(in crate::app) fn age(secs: f32) -> String {
     match secs {
         secs if secs < 1.5 => "now".into(),
         secs if secs < 90.0 => format!("{secs:.0} s ago"),

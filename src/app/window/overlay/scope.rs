@@ -10,7 +10,7 @@ use nannou::prelude::egui::{
 };
 use raster::{Line, Raster};
 
-use super::{Health, ink, layout::Layout};
+use super::{Health, ink};
 
 /// The last seconds of signal.
 #[derive(Debug, Clone, Default)]
@@ -38,16 +38,14 @@ const MAX_TEXTURE: [usize; 2] = [1024, 768];
 
 /// What is kept of the scope from frame to frame.
 #[derive(Default)]
-pub(super) struct View {
+pub(in crate::app) struct View {
     gains: Gains,
     texture: Option<TextureHandle>,
     options: TextureOptions,
 }
 
 impl View {
-    pub fn paint(&mut self, painter: &Painter, layout: &Layout, scope: &Scope) {
-        let unit = layout.unit;
-        let inside = ink::panel(painter, layout.scope, unit);
+    pub fn paint(&mut self, painter: &Painter, inside: Rect, unit: f32, scope: &Scope) {
         let title_width = inside.width() - 8.0 * unit;
         let (title, color) = (summary(&scope.traces), summary_color(&scope.traces));
         ink::text(painter, inside.left_top(), Align2::LEFT_TOP, title_width, title, 1.1 * unit, color);
@@ -139,7 +137,7 @@ impl Gains {
 /// Alternate channels differ a little, so that the eye can follow one through its neighbours.
 fn trace_color(health: Health, channel: usize) -> Color32 {
     match health {
-        Health::Good if channel % 2 == 0 => Color32::from_rgb(150, 232, 218),
+        Health::Good if channel.is_multiple_of(2) => Color32::from_rgb(150, 232, 218),
         Health::Good => Color32::from_rgb(236, 226, 186),
         health => ink::health(health),
     }

@@ -1,0 +1,199 @@
+//! Where the panel's values come from: the report of the signal, the dreamer's statistics, the desk.
+
+use std::sync::Arc;
+
+use super::data::{ModelRow, ModelState, PanelData, PresetTile};
+use crate::{
+    app::{live::Report, window},
+    control::Presets,
+    diffusion::{self, Picture},
+    signal,
+};
+
+/// Part of the samples on a rail above which a channel counts as clipped.
+const CLIPPED: f64 = 0.01;
+/// Part of the variance that is hum of the mains above which it is told.
+const HUM: f64 = 0.3;
+/// Hops between two reports of the scope.
+const HOPS_A_SCOPE: u64 = 2;
+
+/// Everything of the signal.
+pub fn signal(data: &mut PanelData, report: &Report) {
+    data.source.clone_from(&report.source);
+    data.source_state.clone_from(&report.state);
+    report.mapping.clone_into(&mut data.mapping);
+    data.latent.clone_from(&report.latent);
+    if let Some(trace) = &report.scope {
+        let hop = report.latent.as_ref().map_or(0, |latent| latent.stamp.hop);
+        let hop = hop - hop % HOPS_A_SCOPE;
+        if data.scope_hop != hop || data.scope.traces.is_empty() {
+            data.scope_hop = hop;
+            scope(&mut data.scope, trace, &report.health);
+        }
+    }
+    data.ailments = report.health.iter().filter_map(ailment).collect();
+}
+
+/// The traces with the health of each.
+pub fn scope(scope: &mut window::Scope, trace: &signal::Trace, health: &[signal::Health]) {
+    let samples = trace.channels.first().map_or(0, Vec::len);
+    scope.span_secs = samples as f32 / trace.rate_hz as f32;
+    scope.traces.resize_with(trace.channels.len(), window::Trace::default);
+    for (channel, shown) in scope.traces.iter_mut().enumerate() {
+        shown.name.clone_from(&trace.names[channel]);
+        shown.samples.clone_from(&trace.channels[channel]);
+        shown.health = health.get(channel).map_or(window::Health::Good, health_shown);
+    }
+}
+
+fn health_shown(health: &signal::Health) -> window::Health {
+    if health.flat {
+        window::Health::Flat
+    } else if health.clipped_fraction > CLIPPED {
+        window::Health::Clipped
+    } else if health.bridged > 0 {
+        window::Health::Bridged
+    } else {
+        window::Health::Good
+    }
+}
+
+/// What is wrong with a channel, in words; None for one that is well.
+fn ailment(health: &signal::Health) -> Option<String> {
+    let name = &health.name;
+    if health.flat {
+        return Some(format!("{name}: flat"));
+    }
+    if health.clipped_fraction > CLIPPED {
+        return Some(format!("{name}: {:.0} % clipped", 100.0 * health.clipped_fraction));
+    }
+    let (hum, mains) = if health.hum_50 >= health.hum_60 { (health.hum_50, 50) } else { (health.hum_60, 60) };
+    if hum > HUM {
+        return Some(format!("{name}: {:.0} % hum of {mains} Hz", 100.0 * hum));
+    }
+    (health.bridged > 0).then(|| format!("{name}: {} samples bridged", health.bridged))
+}
+
+/// The presets in their order, and which of them plays.
+pub fn presets(data: &mut PanelData, presets: &Presets, playing: Option<&str>) {
+    data.presets.resize_with(presets.len(), PresetTile::default);
+    for (tile, preset) in data.presets.iter_mut().zip(presets.iter()) {
+        if tile.id != preset.id || tile.name != preset.name {
+            *tile = PresetTile { id: preset.id.clone(), name: preset.name.clone(), about: preset.about.clone() };
+        }
+    }
+    data.playing = presets.iter().position(|preset| Some(preset.id.as_str()) == playing);
+}
+
+/// The models that are known by name, the one that plays, and the one that is being loaded.
+pub fn models(data: &mut PanelData, playing: &str, loading: Option<&str>) {
+    let state = |name: &str| {
+        if loading == Some(name) {
+            ModelState::Loading
+        } else if playing == name {
+            ModelState::Playing
+        } else {
+            ModelState::OnDisk
+        }
+    };
+    let row = |name: &str, about: &str| ModelRow { name: name.into(), about: about.into(), state: state(name) };
+    // Those that were there before stay in the list: they can be gone back to.
+    let mut models: Vec<ModelRow> = data.models.iter().map(|model| row(&model.name, &model.about)).collect();
+    let named = |models: &[ModelRow], name: &str| models.iter().any(|model| model.name == name);
+    if models.is_empty() {
+        models.extend(diffusion::list().iter().map(|entry| row(&entry.name, &entry.summary)));
+    }
+    for name in [Some(playing), loading].into_iter().flatten() {
+        if !named(&models, name) {
+            models.push(row(name, "from a file"));
+        }
+    }
+    data.models = models;
+}
+
+/// The newest picture.
+pub fn picture(data: &mut PanelData, picture: Option<Arc<Picture>>) {
+    data.picture = picture.or(data.picture.take());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        Stamp,
+        latent::{Latent, Shape},
+    };
+
+    fn health(name: &str) -> signal::Health {
+        signal::Health {
+            name: name.into(),
+            flat: false,
+            clipped_fraction: 0.0,
+            bridged: 0,
+            mean: 0.0,
+            rms: 1.0,
+            min: -1.0,
+            max: 1.0,
+            hum_50: 0.0,
+            hum_60: 0.0,
+        }
+    }
+
+    fn report(hop: u64) -> Report {
+        let shape = Shape { channels: 1, height: 1, width: 1 };
+        let stamp = Stamp { hop, signal_secs: 0.0, arrived: Instant::now() };
+        Report {
+            scope: Some(Arc::new(signal::Trace {
+                names: vec!["a".into(), "b".into()],
+                rate_hz: 512.0,
+                channels: vec![vec![hop as f32; 1024]; 2],
+            })),
+            health: vec![health("a"), signal::Health { flat: true, ..health("b") }].into(),
+            latent: Some(Latent { stamp, shape, values: vec![0.0].into() }),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn the_scope_is_copied_once_for_each_report_of_it() {
+        let mut data = PanelData::default();
+        signal(&mut data, &report(30));
+        assert_eq!((data.scope_hop, data.scope.span_secs, data.scope.traces.len()), (30, 2.0, 2));
+        assert_eq!(data.scope.traces[1].health, window::Health::Flat);
+        assert_eq!(data.ailments, ["b: flat"]);
+        // The hop between two reports has the same traces.
+        signal(&mut data, &report(31));
+        assert_eq!((data.scope_hop, data.scope.traces[0].samples[0]), (30, 30.0));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_channel_is_told_with_how_much() {
+        assert_eq!(ailment(&health("a")), None);
+        let clipped = signal::Health { clipped_fraction: 0.12, ..health("a") };
+        let hum = signal::Health { hum_60: 0.6, hum_50: 0.1, ..health("a") };
+        let bridged = signal::Health { bridged: 3, ..health("a") };
+        let told: Vec<_> = [clipped, hum, bridged].iter().filter_map(ailment).collect();
+        assert_eq!(told, ["a: 12 % clipped", "a: 60 % hum of 60 Hz", "a: 3 samples bridged"]);
+    }
+
+    #[test]
+    fn a_model_goes_from_disk_over_loading_to_playing_and_stays_in_the_list() {
+        let mut data = PanelData::default();
+        let states = |data: &PanelData| data.models.iter().map(|m| (m.name.clone(), m.state)).collect::<Vec<_>>();
+        let expected = |box_state, other: Option<ModelState>| {
+            let mut all = vec![("box".to_owned(), box_state)];
+            all.extend(other.map(|state| ("sd.safetensors".to_owned(), state)));
+            all
+        };
+        models(&mut data, "box", None);
+        assert_eq!(states(&data), expected(ModelState::Playing, None));
+        models(&mut data, "box", Some("sd.safetensors"));
+        assert_eq!(states(&data), expected(ModelState::Playing, Some(ModelState::Loading)));
+        models(&mut data, "sd.safetensors", None);
+        assert_eq!(states(&data), expected(ModelState::OnDisk, Some(ModelState::Playing)));
+        models(&mut data, "box", None);
+        assert_eq!(states(&data), expected(ModelState::Playing, Some(ModelState::OnDisk)));
+    }
+}
