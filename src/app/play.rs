@@ -107,7 +107,6 @@ impl Show {
         motion: Motion,
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
-        live: Live,
         (live, deck): (Live, Deck),
         (playing_model, playing_source): (String, String),
         warnings: Vec<String>,
