@@ -8,6 +8,8 @@ mod line;
 mod live;
 #[cfg(feature = "window")]
 pub mod play;
+#[cfg(feature = "window")]
+mod remote;
 pub mod render;
 mod setup;
 #[cfg(feature = "window")]

@@ -13,6 +13,7 @@ use super::{
     dials::{DreamDials, StageDials},
     line::Line,
     live::Live,
+    remote::{self, Outside},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
     trace_from_pulse,
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     control::{Desk, Handle, KEY_HELP, Origin, Value},
     diffusion::{self, Dreamer, Model, Timing},
+    remote::Status,
     signal,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
 };
@@ -41,7 +43,12 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let dreamer = Arc::new(Dreamer::start(model)?);
     let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer))
         .context("the signal thread cannot be started")?;
-    let show = Show::new(desk, shaders, dreamer, live, model_name, source, warnings)?;
+    let outside = Outside::start(&args.remote, desk.table(), &dreamer)?;
+    if let Some(url) = outside.page_url() {
+        super::commands::print(&format!("Control page: {url}\n"))?;
+    }
+    let mut show = Show::new(desk, shaders, dreamer, live, outside, model_name, source)?;
+    warnings.into_iter().for_each(|text| show.say(Level::Warning, text));
     let options = WindowOptions {
         fullscreen: args.fullscreen,
         display: args.display,
@@ -57,6 +64,8 @@ struct Show {
     desk: Desk,
     dreamer: Arc<Dreamer>,
     live: Live,
+    outside: Outside,
+    frames_per_s: f32,
     compositor: Option<Compositor>,
     /// Until the compositor takes it.
     shaders: Option<ShaderLibrary>,
@@ -84,12 +93,12 @@ impl Show {
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
         live: Live,
+        outside: Outside,
         playing_model: String,
         playing_source: String,
-        warnings: Vec<String>,
     ) -> Result<Self> {
         let table = desk.table().clone();
-        let mut messages: Vec<_> = warnings.into_iter().map(|text| (Instant::now(), Level::Warning, text)).collect();
+        let mut messages = Vec::new();
         if let Err(error) = desk.watch_files() {
             messages.push((Instant::now(), Level::Warning, format!("saved presets are not read again: {error}")));
         }
@@ -113,6 +122,8 @@ impl Show {
             desk,
             dreamer,
             live,
+            outside,
+            frames_per_s: 0.0,
             playing_model,
             playing_source,
         })
@@ -180,6 +191,17 @@ impl Show {
         }
     }
 
+    /// For the control page.
+    fn status(&self) -> Status {
+        let alive = self.messages.iter().filter(|(at, ..)| at.elapsed().as_secs_f32() < MESSAGE_SECS);
+        Status {
+            frames_per_s: self.frames_per_s,
+            latency_ms: self.latency_ms,
+            notes: alive.map(|(at, level, text)| remote::note(*level == Level::Error, text, *at)).collect(),
+            ..remote::status(&self.desk, &self.live.report(), &self.dreamer)
+        }
+    }
+
     /// A shader file was saved: its parameters may be others now.
     fn follow_shaders(&mut self) {
         let Some(compositor) = &self.compositor else { return };
@@ -203,6 +225,7 @@ impl StageApp for Show {
     }
 
     fn tick(&mut self, window: &mut WindowState) {
+        self.frames_per_s = window.pace.frames_per_s;
         let overlay_moved = self.overlay_wanted.moved(&mut self.overlay_seen);
         if overlay_moved {
             window.overlay = self.overlay_wanted.is_on();
@@ -215,9 +238,12 @@ impl StageApp for Show {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.follow_desk(frame.delta_secs);
         self.follow_shaders();
-        let messages: Vec<_> = self.live.messages().collect();
+        let messages: Vec<_> = self.live.messages().chain(self.outside.messages()).collect();
         for text in messages {
             self.say(Level::Warning, text);
+        }
+        if self.outside.is_due() {
+            self.outside.put(self.status());
         }
         let size = (frame.size_px[0], frame.size_px[1]);
         let Some(compositor) = &mut self.compositor else { return };

@@ -6,7 +6,7 @@ use super::Param;
 
 /// The same in every run, in the order of the signal's way to the screen.
 pub fn builtin() -> Vec<Param> {
-    [signal(), latent(), dream(), stage(), presets()].concat()
+    [signal(), latent(), dream(), stage(), presets(), osc()].concat()
 }
 
 fn signal() -> Vec<Param> {
@@ -109,6 +109,17 @@ fn presets() -> Vec<Param> {
         Param::trigger("/preset/next").about("Recalls the next preset."),
         Param::trigger("/preset/previous").about("Recalls the preset before."),
         Param::trigger("/preset/again").about("Recalls the preset that plays, as it was saved."),
+    ]
+}
+
+fn osc() -> Vec<Param> {
+    vec![
+        Param::text("/osc/learn", "")
+            .never_recalled()
+            .about("The path of a parameter: the next foreign OSC address that arrives moves it from then on."),
+        Param::text("/osc/unlearn", "")
+            .never_recalled()
+            .about("Forgets what was learned for an OSC address or for a parameter's path; all forgets everything."),
     ]
 }
 

@@ -133,6 +133,10 @@ pub enum Origin {
     Panel,
     /// The program itself, for instance to keep a value within a new range.
     Program,
+    /// A message of OSC over UDP.
+    Osc,
+    /// The control page, or another program over the same WebSocket.
+    Web,
 }
 
 impl Origin {
@@ -143,6 +147,8 @@ impl Origin {
             3 => Self::Key,
             4 => Self::Panel,
             5 => Self::Program,
+            6 => Self::Osc,
+            7 => Self::Web,
             _ => Self::Start,
         }
     }
