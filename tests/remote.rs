@@ -98,7 +98,7 @@ fn what_osc_sets_is_read_back_over_oscquery() {
     stage.osc("/dream/{vivid,bright}", &[7.0f32.into()]);
     stage.osc("/latent/mapping", &["walk".to_owned().into()]);
     stage.osc("/stage/freeze", &[true.into()]);
-    stage.osc("/dream/steps", &["many".to_owned().into()]);
+    stage.osc("/dream/steps", &["ma\u{1b}ny".to_owned().into()]);
     stage.settle();
     let value = |path: &str| get(stage.http(), &format!("{path}?VALUE"), &[]).json()["VALUE"][0].clone();
     assert_eq!(value("/stage/master"), json!(0.25));
@@ -108,7 +108,7 @@ fn what_osc_sets_is_read_back_over_oscquery() {
     assert_eq!(stage.table.handle("/stage/master").unwrap().origin(), Origin::Osc);
     let told: Vec<_> = stage.remote.messages().collect();
     let from = stage.udp.local_addr().unwrap();
-    assert_eq!(told, [format!("OSC from {from}: /dream/steps takes a whole number from 1 to 4, not “many”")]);
+    assert_eq!(told, [format!("OSC from {from}: /dream/steps takes a whole number from 1 to 4, not “ma ny”")]);
 }
 
 #[test]

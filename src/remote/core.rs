@@ -47,6 +47,8 @@ impl Core {
 
     /// Tells people.
     pub fn say(&self, sentence: String) {
+        // Part of it came from a stranger: nothing that a terminal would obey.
+        let sentence = sentence.replace(char::is_control, " ");
         tracing::warn!("{sentence}");
         // A full box already tells that something is wrong.
         if let Err(TrySendError::Disconnected(sentence)) = self.told.try_send(sentence) {

@@ -23,7 +23,7 @@ pub mod values;
 use std::net::SocketAddr;
 
 pub use learn::{BindingReport, LearnReport};
-pub use packet::{LARGEST_BYTES, decode};
+pub use packet::LARGEST_BYTES;
 pub use receiver::{Answer, Counts, Reading, Receiver};
 pub use udp::Udp;
 

@@ -140,10 +140,11 @@ impl Learn {
     }
 
     pub fn report(&self, now: Instant) -> LearnReport {
+        let is_free = |foreign: &&Foreign| self.bindings.iter().all(|binding| binding.address != foreign.address);
         LearnReport {
             learning: self.armed.as_ref().map(|armed| armed.path.clone()),
             bindings: self.bindings.iter().map(Binding::report).collect(),
-            unknown: self.foreign.iter().rev().map(|foreign| foreign.shown(now)).collect(),
+            unknown: self.foreign.iter().rev().filter(is_free).map(|foreign| foreign.shown(now)).collect(),
         }
     }
 

@@ -115,7 +115,9 @@ mod tests {
             let mut buffer = [0; 1024];
             let mut heard = Vec::new();
             while let Ok(length) = self.0.recv(&mut buffer) {
-                let OscPacket::Message(message) = super::super::decode(&buffer[..length]).unwrap() else { panic!() };
+                let OscPacket::Message(message) = super::super::packet::decode(&buffer[..length]).unwrap() else {
+                    panic!()
+                };
                 heard.push(format!("{} {}", message.addr, message.args[0]));
             }
             heard

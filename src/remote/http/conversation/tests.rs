@@ -20,7 +20,7 @@ fn packet(addr: &str, args: Vec<OscType>) -> Vec<u8> {
 fn read(said: Vec<Say>) -> Vec<String> {
     let one = |say| match say {
         Say::Text(text) => text,
-        Say::Binary(bytes) => match crate::remote::osc::decode(&bytes).unwrap() {
+        Say::Binary(bytes) => match rosc::decoder::decode_udp(&bytes).unwrap().1 {
             OscPacket::Message(message) => format!("{} {}", message.addr, message.args[0]),
             OscPacket::Bundle(_) => panic!("a bundle"),
         },
