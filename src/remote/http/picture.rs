@@ -13,14 +13,19 @@ use crate::remote::board::{Board, Picture};
 
 /// No more than eight pictures a second: enough to follow, little beside thirty.
 const PERIOD: Duration = Duration::from_millis(120);
-/// Larger pictures are thinned out until they fit: a phone shows no more.
+/// On a machine that is busy, at most this part of the time goes into making pictures small.
+const SHARE: u32 = 20;
+/// Larger pictures are made smaller until they fit: a phone shows no more.
 const LARGEST_PX: usize = 512;
+/// For the corner of the page: a quarter of the work.
+const SMALL_PX: usize = 256;
 const QUALITY: u8 = 72;
 
 /// Makes pictures small.
 pub struct Studio {
     board: Arc<Board>,
-    latest: Mutex<Option<Print>>,
+    small: Mutex<Option<Print>>,
+    large: Mutex<Option<Print>>,
 }
 
 /// A picture as it is sent.
@@ -28,31 +33,34 @@ pub struct Studio {
 pub struct Print {
     pub number: u64,
     pub jpeg: Bytes,
-    made: Instant,
+    again_at: Instant,
 }
 
 impl Studio {
     pub fn new(board: Arc<Board>) -> Self {
-        Self { board, latest: Mutex::new(None) }
+        Self { board, small: Mutex::new(None), large: Mutex::new(None) }
     }
 
-    /// The newest picture, at most [`PERIOD`] old; none before the first.
-    pub async fn print(&self) -> Option<Print> {
-        let mut latest = self.latest.lock().await;
-        if latest.as_ref().is_none_or(|print| print.made.elapsed() >= PERIOD) {
+    /// The newest picture, or the one before while that is fresh; none before the first.
+    pub async fn print(&self, small: bool) -> Option<Print> {
+        let (slot, largest_px) = if small { (&self.small, SMALL_PX) } else { (&self.large, LARGEST_PX) };
+        let mut latest = slot.lock().await;
+        if latest.as_ref().is_none_or(|print| print.again_at <= Instant::now()) {
             let board = Arc::clone(&self.board);
             let had = latest.as_ref().map(|print| print.number);
-            let made =
-                spawn_blocking(move || board.picture(had).and_then(|picture| Some((picture.number, jpeg(&picture)?))));
-            match made.await {
-                Ok(Some((number, jpeg))) => *latest = Some(Print { number, jpeg: jpeg.into(), made: Instant::now() }),
+            let begun = Instant::now();
+            let make =
+                move || board.picture(had).and_then(|picture| Some((picture.number, jpeg(&picture, largest_px)?)));
+            let made = spawn_blocking(make).await.inspect_err(|error| tracing::warn!("the live picture: {error}"));
+            let again_at = Instant::now() + PERIOD.max(begun.elapsed() * SHARE);
+            match made.ok().flatten() {
+                Some((number, jpeg)) => *latest = Some(Print { number, jpeg: jpeg.into(), again_at }),
                 // The same picture still.
-                Ok(None) => {
+                None => {
                     if let Some(print) = latest.as_mut() {
-                        print.made = Instant::now();
+                        print.again_at = again_at;
                     }
                 }
-                Err(error) => tracing::warn!("the live picture: {error}"),
             }
         }
         latest.clone()
@@ -60,19 +68,34 @@ impl Studio {
 }
 
 /// None for a picture that is none.
-fn jpeg(picture: &Picture) -> Option<Vec<u8>> {
+fn jpeg(picture: &Picture, largest_px: usize) -> Option<Vec<u8>> {
     let Picture { width, height, rgba, .. } = picture;
     if rgba.len() != 4 * width * height || rgba.is_empty() {
         return None;
     }
-    let step = width.max(height).div_ceil(LARGEST_PX);
-    let rows = rgba.chunks_exact(4 * width).step_by(step);
-    let rgb: Vec<u8> =
-        rows.flat_map(|row| row.chunks_exact(4).step_by(step)).flat_map(|p| [p[0], p[1], p[2]]).collect();
-    let [width, height] = [*width, *height].map(|side| u32::try_from(side.div_ceil(step)).unwrap_or(u32::MAX));
+    let step = width.max(height).div_ceil(largest_px);
+    let (wide, high) = ((width / step).max(1), (height / step).max(1));
+    let mut rgb = Vec::with_capacity(3 * wide * high);
+    for y in 0..high {
+        for x in 0..wide {
+            rgb.extend(mean(rgba, *width, [x * step, y * step], [step.min(*width), step.min(*height)]));
+        }
+    }
+    let (wide, high) = (u32::try_from(wide).ok()?, u32::try_from(high).ok()?);
     let mut out = Vec::with_capacity(rgb.len() / 8);
-    let encoded = JpegEncoder::new_with_quality(&mut out, QUALITY).encode(&rgb, width, height, ExtendedColorType::Rgb8);
+    let encoded = JpegEncoder::new_with_quality(&mut out, QUALITY).encode(&rgb, wide, high, ExtendedColorType::Rgb8);
     encoded.inspect_err(|error| tracing::warn!("the live picture: {error}")).ok().map(|()| out)
+}
+
+/// The mean colour of a block.
+fn mean(rgba: &[u8], width: usize, [left, top]: [usize; 2], [across, down]: [usize; 2]) -> [u8; 3] {
+    let mut sum = [0; 3];
+    for y in top..top + down {
+        for pixel in rgba[4 * (y * width + left)..][..4 * across].chunks_exact(4) {
+            (0..3).for_each(|c| sum[c] += usize::from(pixel[c]));
+        }
+    }
+    sum.map(|sum| (sum / (across * down)) as u8)
 }
 
 #[cfg(test)]
@@ -88,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_picture_becomes_a_jpeg_that_looks_like_it() {
-        let bytes = jpeg(&picture(96, 64)).unwrap();
+        let bytes = jpeg(&picture(96, 64), 512).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().to_rgb8();
         assert_eq!(read.dimensions(), (96, 64));
         let corner = read.get_pixel(90, 60).0;
@@ -96,11 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn a_large_picture_is_thinned_out_and_a_broken_one_is_none() {
-        let read = image::load_from_memory(&jpeg(&picture(1030, 515)).unwrap()).unwrap();
-        assert_eq!((read.width(), read.height()), (344, 172));
-        assert_eq!(jpeg(&Picture { number: 1, width: 4, height: 4, rgba: vec![0; 3] }), None);
-        assert_eq!(jpeg(&Picture { number: 1, width: 0, height: 0, rgba: Vec::new() }), None);
+    fn a_large_picture_is_made_smaller_and_a_broken_one_is_none() {
+        let read = image::load_from_memory(&jpeg(&picture(1030, 515), 512).unwrap()).unwrap();
+        assert_eq!((read.width(), read.height()), (343, 171));
+        let thin = image::load_from_memory(&jpeg(&picture(900, 1), 256).unwrap()).unwrap();
+        assert_eq!((thin.width(), thin.height()), (225, 1));
+        assert_eq!(jpeg(&Picture { number: 1, width: 4, height: 4, rgba: vec![0; 3] }, 512), None);
+        assert_eq!(jpeg(&Picture { number: 1, width: 0, height: 0, rgba: Vec::new() }, 512), None);
     }
 
     #[test]
@@ -113,11 +138,12 @@ mod tests {
         let studio = Studio::new(Arc::new(Board::new(Box::new(pictures))));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for _ in 0..5 {
-            assert_eq!(runtime.block_on(studio.print()).unwrap().number, 7);
+            assert_eq!(runtime.block_on(studio.print(true)).unwrap().number, 7);
         }
         assert_eq!(COPIES.load(Ordering::Relaxed), 1);
-        std::thread::sleep(PERIOD);
-        assert_eq!(runtime.block_on(studio.print()).unwrap().number, 7);
+        let again_at = runtime.block_on(studio.print(true)).unwrap().again_at;
+        std::thread::sleep(again_at.saturating_duration_since(Instant::now()));
+        assert_eq!(runtime.block_on(studio.print(true)).unwrap().number, 7);
         assert_eq!(COPIES.load(Ordering::Relaxed), 2);
     }
 }

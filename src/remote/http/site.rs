@@ -134,10 +134,11 @@ async fn node(
     }
 }
 
-/// `?after=N`: nothing if the picture is still the one of that number.
+/// `?after=N`: nothing if the picture is still the one of that number. `&small`: for a corner.
 async fn picture(State(site): State<Arc<Site>>, uri: Uri) -> Response {
-    let after = uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("after="));
-    let Some(print) = site.studio.print().await else {
+    let mut query = uri.query().into_iter().flat_map(|query| query.split('&'));
+    let after = query.clone().find_map(|pair| pair.strip_prefix("after="));
+    let Some(print) = site.studio.print(query.any(|pair| pair == "small")).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "there is no picture yet\n").into_response();
     };
     let number = print.number.to_string();
