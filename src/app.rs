@@ -14,6 +14,8 @@ pub mod panel;
 #[cfg(feature = "window")]
 pub mod play;
 pub mod recording;
+#[cfg(feature = "window")]
+mod remote;
 pub mod render;
 mod setup;
 #[cfg(feature = "window")]

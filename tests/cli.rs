@@ -40,6 +40,9 @@ fn what_cannot_be_meant_is_a_usage_error_with_the_way_out() {
         (&["dream", "--seed", "many"], "--seed"),
         (&["dream", "--genre", "ink:lots"], "coral:0.5"),
         (&["params", "--json", "--markdown"], "cannot be used"),
+        (&["--osc", "everywhere"], "127.0.0.1:9000"),
+        (&["--http", ":9001"], "0.0.0.0:9001"),
+        (&["--http", "0.0.0.0", "--token", "short"], "8 to 128"),
     ] {
         let said = refused(args, 2);
         assert!(said.contains(expected), "{args:?}: {said}");

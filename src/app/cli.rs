@@ -8,7 +8,10 @@ mod values;
 
 pub use values::{Size, Weighted};
 
-use crate::latent::Shape;
+use crate::{
+    latent::Shape,
+    remote::{Listen, Token},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,6 +115,24 @@ pub struct PlayArgs {
     /// Film the screen while it plays
     #[arg(long, value_name = "FILE.mp4")]
     pub film: Option<PathBuf>,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// The ways in from other programs and a phone.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RemoteArgs {
+    /// Where OSC is heard: an address and port, or off (127.0.0.1:9000 if left out). OSC has no passwords: beyond this
+    /// machine, whoever reaches the port can play
+    #[arg(long, value_name = "ADDR", value_parser = values::osc)]
+    pub osc: Option<Listen>,
+    /// Where the control page and OSCQuery are: an address and port, or off (127.0.0.1:9001 if left out). Beyond this
+    /// machine, for instance at 0.0.0.0:9001 for a phone, a token is asked for
+    #[arg(long, value_name = "ADDR", value_parser = values::http)]
+    pub http: Option<Listen>,
+    /// The token for the control page (a new one at each start if left out)
+    #[arg(long, value_name = "TOKEN", value_parser = values::token)]
+    pub token: Option<Token>,
 }
 
 #[derive(Debug, Clone, Args)]

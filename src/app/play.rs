@@ -19,6 +19,7 @@ use super::{
     loader::Loader,
     panel::{self, History, Log, Move, PanelData, Sample},
     recording::{Deck, Facts, SignalTap},
+    remote::{self, Outside},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
     trace_from_pulse,
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     control::{Desk, Handle, KEY_HELP, Midi, Motion, Origin, Value},
     diffusion::{Dreamer, Model, Timing},
+    remote::Status,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
 };
 
@@ -53,7 +55,11 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let ears = (tap, motion.reader());
     let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer), ears)
         .context("the signal thread cannot be started")?;
-    let show = Show::new(desk, motion, shaders, dreamer, (live, deck), (model_name, source), warnings)?;
+    let outside = Outside::start(&args.remote, desk.table(), &dreamer)?;
+    if let Some(url) = outside.page_url() {
+        super::commands::print(&format!("Control page: {url}\n"))?;
+    }
+    let show = Show::new(desk, motion, shaders, dreamer, (live, deck, outside), (model_name, source), warnings)?;
     let options = WindowOptions {
         fullscreen: args.fullscreen,
         display: args.display.map(|typed| typed.parse()).transpose().map_err(UsageError)?,
@@ -73,6 +79,8 @@ struct Show {
     dreamer: Arc<Dreamer>,
     live: Live,
     deck: Deck,
+    outside: Outside,
+    frames_per_s: f32,
     compositor: Option<Compositor>,
     /// Until the compositor takes it.
     shaders: Option<ShaderLibrary>,
@@ -107,7 +115,7 @@ impl Show {
         motion: Motion,
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
-        (live, deck): (Live, Deck),
+        (live, deck, outside): (Live, Deck, Outside),
         (playing_model, playing_source): (String, String),
         warnings: Vec<String>,
     ) -> Result<Self> {
@@ -143,6 +151,8 @@ impl Show {
             dreamer,
             live,
             deck,
+            outside,
+            frames_per_s: 0.0,
             painting_model: playing_model.clone(),
             playing_model,
             playing_source,
@@ -246,6 +256,17 @@ impl Show {
         }
     }
 
+    /// For the control page.
+    fn status(&self) -> Status {
+        let told = self.log.since(Instant::now(), MESSAGE).chain(self.shader_messages());
+        Status {
+            frames_per_s: self.frames_per_s,
+            latency_ms: self.latency_ms,
+            notes: told.map(remote::note).collect(),
+            ..remote::status(&self.desk, &self.live.report(), &self.dreamer)
+        }
+    }
+
     /// A shader file was saved: its parameters may be others now.
     fn follow_shaders(&mut self) {
         let Some(compositor) = &self.compositor else { return };
@@ -270,6 +291,7 @@ impl StageApp for Show {
     }
 
     fn tick(&mut self, window: &mut WindowState) {
+        self.frames_per_s = window.pace.frames_per_s;
         let overlay_moved = self.overlay_wanted.moved(&mut self.overlay_seen);
         if overlay_moved {
             window.overlay = self.overlay_wanted.is_on();
@@ -289,9 +311,12 @@ impl StageApp for Show {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.follow_desk(frame.delta_secs);
         self.follow_shaders();
-        let messages: Vec<_> = self.live.messages().collect();
+        let messages: Vec<_> = self.live.messages().chain(self.outside.messages()).collect();
         for text in messages {
             self.say(Level::Warning, text);
+        }
+        if self.outside.is_due() {
+            self.outside.put(self.status());
         }
         let size = (frame.size_px[0], frame.size_px[1]);
         let Some(compositor) = &mut self.compositor else { return };

@@ -19,6 +19,7 @@ pub fn builtin() -> Vec<Param> {
         show(),
         motion::params(),
         midi::params(),
+        osc(),
     ]
     .concat()
 }
@@ -149,6 +150,17 @@ fn show() -> Vec<Param> {
             .unit("frames")
             .read_only()
             .about("Frames that the film repeats because the machine was busy; the screen had them all."),
+    ]
+}
+
+fn osc() -> Vec<Param> {
+    vec![
+        Param::text("/osc/learn", "")
+            .never_recalled()
+            .about("The path of a parameter: the next foreign OSC address that arrives moves it from then on."),
+        Param::text("/osc/unlearn", "")
+            .never_recalled()
+            .about("Forgets what was learned for an OSC address or for a parameter's path; all forgets everything."),
     ]
 }
 

@@ -28,7 +28,7 @@ const fn key(keys: &'static [&'static str], path: &'static str, deed: Deed) -> B
 
 const NUDGE: f64 = 0.05;
 
-const BINDINGS: [Binding; 21] = [
+const BINDINGS: [Binding; 22] = [
     key(&["Home"], "/preset/back", Deed::Fire),
     key(&["n", "PageDown"], "/preset/next", Deed::Fire),
     key(&["p", "PageUp"], "/preset/previous", Deed::Fire),
@@ -50,10 +50,11 @@ const BINDINGS: [Binding; 21] = [
     key(&["Enter"], "/cue/go", Deed::Fire),
     key(&[","], "/cue/back", Deed::Fire),
     key(&["."], "/cue/hold", Deed::Toggle),
+    key(&["l"], "/midi/learn_last", Deed::Fire),
 ];
 
 /// Keys and what they do, for the page of keys.
-pub const KEY_HELP: [(&str, &str); 15] = [
+pub const KEY_HELP: [(&str, &str); 16] = [
     ("1 … 0", "presets 1 to 10, with Shift 11 to 20"),
     ("Home", "back to the preset before, and forth"),
     ("N  P", "next and previous preset"),
@@ -69,6 +70,7 @@ pub const KEY_HELP: [(&str, &str); 15] = [
     ("S", "steps of the model"),
     ("Z  Y", "undo, redo"),
     ("Enter , .", "next cue, cue before, hold"),
+    ("L", "learn a MIDI control for what was moved last"),
 ];
 
 impl Desk {

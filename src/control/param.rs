@@ -138,6 +138,10 @@ pub enum Origin {
     /// Taken back, or taken back again.
     Undo,
     Midi,
+    /// A message of OSC over UDP.
+    Osc,
+    /// The control page, or another program over the same WebSocket.
+    Web,
 }
 
 impl Origin {
@@ -151,6 +155,8 @@ impl Origin {
             6 => Self::Cue,
             7 => Self::Undo,
             8 => Self::Midi,
+            9 => Self::Osc,
+            10 => Self::Web,
             _ => Self::Start,
         }
     }

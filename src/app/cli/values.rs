@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::remote::{HTTP_PORT, Listen, OSC_PORT, Token};
+
 /// Width and height in pixels, `1280x720`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
@@ -53,6 +55,18 @@ pub(super) fn secs(text: &str) -> Result<f64, String> {
 /// A moment of signal time; whether a source has it is for the source to say.
 pub(super) fn moment(text: &str) -> Result<f64, String> {
     text.parse::<f64>().ok().filter(|secs| secs.is_finite()).ok_or_else(|| "write seconds, such as 1.0".into())
+}
+
+pub(super) fn osc(text: &str) -> Result<Listen, String> {
+    Listen::parse(text, OSC_PORT).map_err(|error| error.to_string())
+}
+
+pub(super) fn http(text: &str) -> Result<Listen, String> {
+    Listen::parse(text, HTTP_PORT).map_err(|error| error.to_string())
+}
+
+pub(super) fn token(text: &str) -> Result<Token, String> {
+    Token::new(text).map_err(|error| error.to_string())
 }
 
 /// The whole numbers above 0 between the x's; none at all if one of them is something else.
