@@ -18,7 +18,7 @@ fn packets_of_numbers_are_measured_and_pass_untouched() {
     assert_eq!(reader.names().len(), 2);
     let rate_hz = reader.source.description().rate_hz;
     assert!((240.0..262.0).contains(&rate_hz), "{rate_hz}");
-    for pair in reader.frames.windows(2) {
+    for pair in reader.heard().windows(2) {
         assert_eq!(pair[1], [pair[0][0] + 1.0, -2.0]);
     }
 }
@@ -32,13 +32,13 @@ fn openbci_json_is_taken_and_what_is_malformed_is_counted() {
         let list: Vec<u64> = (5 * n..5 * n + 5).collect();
         let text = format!("{{\"type\":\"timeSeriesRaw\",\"data\":[{list:?},{list:?},{list:?}]}}\r\n");
         socket.send(text.as_bytes()).unwrap();
-        if n % 10 == 0 {
+        if n.is_multiple_of(10) {
             socket.send(b"{\"type\":\"timeSer").unwrap();
             socket.send(&[0xff, 0xfe, 0]).unwrap();
         }
     };
     reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 200);
-    for pair in reader.frames.windows(2) {
+    for pair in reader.heard().windows(2) {
         assert_eq!(pair[1], [pair[0][0] + 1.0; 3]);
     }
     assert!(reader.flow().malformed >= 4 && reader.said("not understood"));

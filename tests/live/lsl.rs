@@ -28,14 +28,14 @@ fn every_format_in_both_orders_of_bytes_passes_untouched() {
         let speak = |n: u64| {
             let x = (n % 100) as f64;
             // As liblsl sends a chunk: the first sample has a time, the others are deduced.
-            let stamp = (n % 10 == 0).then(|| 5000.0 + n as f64 / 500.0);
+            let stamp = n.is_multiple_of(10).then(|| 5000.0 + n as f64 / 500.0);
             outlet.push(&[x, -x, 1.0], stamp);
         };
         reader.until("samples come", || beat.due(speak), |reader| reader.flow().received > 150);
         assert_eq!(reader.names(), ["E0", "E1", "E2"]);
         assert_eq!(reader.source.description().channels[0].unit, "uV");
         assert_eq!(reader.source.description().rate_hz, 500.0);
-        for pair in reader.frames.windows(2) {
+        for pair in reader.heard().windows(2) {
             assert_eq!(pair[1], [(pair[0][0] + 1.0) % 100.0, -pair[1][0], 1.0], "{format} {big_endian}");
         }
     }
@@ -79,7 +79,7 @@ fn samples_that_are_missing_by_their_times_are_told_and_keep_their_place() {
     assert!(reader.said("were lost on the way"));
     let before = reader.frames.iter().position(|frame| frame[0] == 99.0).unwrap();
     let after = reader.frames.iter().position(|frame| frame[0] == 140.0).unwrap();
-    assert!((41..=60).contains(&(after - before)), "the gap has about its length: {}", after - before);
+    assert!((41..=70).contains(&(after - before)), "the gap has about its length: {}", after - before);
     assert!(reader.frames[before + 1..after].iter().all(|frame| frame[0].is_nan()));
 }
 

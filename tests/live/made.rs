@@ -58,6 +58,11 @@ impl Reader {
         }
     }
 
+    /// What was sent: without what stands for missing frames where this machine had no time to send or read.
+    pub fn heard(&self) -> Vec<Vec<f64>> {
+        self.frames.iter().filter(|frame| frame.iter().all(|x| x.is_finite())).cloned().collect()
+    }
+
     pub fn flow(&self) -> &Flow {
         self.source.flow().unwrap()
     }

@@ -66,11 +66,12 @@ fn a_muse_passes_untouched_and_a_blink_is_a_pulse() {
     reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 0 && reader.frames.len() > 600);
     assert_eq!(reader.names(), ["TP9", "AF7", "AF8", "TP10", "blink", "jaw"]);
     assert_eq!(reader.source.description().rate_hz, 256.0);
-    let first = reader.frames[0][0];
-    for (n, frame) in reader.frames.iter().enumerate() {
+    let heard = reader.heard();
+    let first = heard[0][0];
+    for (n, frame) in heard.iter().enumerate() {
         assert_eq!(frame[..4], [0.0, 0.25, 0.5, 0.75].map(|part| first + n as f64 + part), "no sample is lost or bent");
     }
-    assert!(reader.frames.iter().any(|frame| frame[4] > 0.9) && reader.frames[0][4] == 0.0);
+    assert!(heard.iter().any(|frame| frame[4] > 0.9) && heard[0][4] == 0.0);
 }
 
 #[test]
@@ -86,8 +87,9 @@ fn openbci_sends_channels_apart() {
     };
     reader.until("frames come", || beat.due(speak), |reader| reader.flow().received > 0 && reader.frames.len() > 300);
     assert_eq!(reader.names(), ["ch0", "ch1", "ch2"]);
-    let first = reader.frames[0][0];
-    for (n, frame) in reader.frames.iter().enumerate() {
+    let heard = reader.heard();
+    let first = heard[0][0];
+    for (n, frame) in heard.iter().enumerate() {
         assert_eq!(frame, &[first + n as f64; 3]);
     }
 }
@@ -113,7 +115,7 @@ fn a_port_that_is_taken_is_one_sentence_with_the_way_out() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let url = format!("osc://{}/wind", taken.local_addr().unwrap());
     let said = signal::open(&url).err().unwrap().to_string();
-    assert!(said.contains("is taken") && said.contains("/control/osc/port") && !said.contains('\n'), "{said}");
+    assert!(said.contains("is taken") && said.contains("--osc") && !said.contains('\n'), "{said}");
 }
 
 #[test]

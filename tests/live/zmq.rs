@@ -59,8 +59,9 @@ fn channels_and_streams_are_put_together_by_sample_number() {
     reader.until("frames come", || beat.due(&mut speak), |reader| reader.flow().received > 1000);
     assert_eq!(reader.names(), ["probe CH1", "probe CH2", "probe CH3", "probe-b CH1"]);
     assert_eq!(reader.source.description().rate_hz, 1000.0);
-    let first = reader.frames[0][0];
-    for (n, frame) in reader.frames.iter().enumerate() {
+    let heard = reader.heard();
+    let first = heard[0][0];
+    for (n, frame) in heard.iter().enumerate() {
         assert_eq!(frame, &[first + n as f64; 4]);
     }
     assert_eq!(reader.flow().lost, 0);

@@ -40,8 +40,8 @@ pub fn bind(address: &Address, local: SocketAddr) -> Result<UdpSocket, SourceErr
     let socket = UdpSocket::bind(local).map_err(|cause| {
         let way_out = match cause.kind() {
             ErrorKind::AddrInUse => format!(
-                "port {} is taken by another program, or by the OSC control of this one (/control/osc/port): send to \
-                 another port and name it here",
+                "port {} is taken, by another program or by this one's OSC control: send to another port and name it here, \
+                 or move the control (--osc)",
                 local.port()
             ),
             ErrorKind::AddrNotAvailable => {
