@@ -29,7 +29,7 @@ const WRONG_RATE: f64 = 0.05;
 const WRONG_FOR_SECS: f64 = 6.0;
 /// What a pipe may be ahead.
 const PACED_AHEAD_SECS: f64 = 0.25;
-/// Uneven beats that nobody read go on from here.
+/// What nobody has read for so long is left behind.
 const BEHIND_SECS: f64 = 5.0;
 
 /// A source that brings frames when they come.
@@ -151,11 +151,16 @@ impl LiveSource {
         }
     }
 
-    /// A pipe is left to wait when enough of it is here.
+    /// A pipe is left to wait when enough of it is here, and what floods this machine is left to the hand-over, which
+    /// drops the oldest and counts.
     fn is_ahead(&self) -> bool {
-        let paced = self.layout.as_ref().is_some_and(|layout| layout.1.beat == Beat::Paced);
-        let enough = PACED_AHEAD_SECS * self.description.rate_hz * self.chosen.len() as f64;
-        paced && self.queue.len() as f64 > enough.max(1.0)
+        let enough_secs = match self.layout.as_ref().map(|layout| layout.1.beat) {
+            Some(Beat::Paced) => PACED_AHEAD_SECS,
+            Some(Beat::Even) => BEHIND_SECS,
+            Some(Beat::Uneven) | None => return false,
+        };
+        let enough = enough_secs * self.description.rate_hz * self.chosen.len() as f64;
+        self.queue.len() as f64 > enough.max(1.0)
     }
 
     fn take(&mut self, arrival: Arrival, now_secs: f64) {
