@@ -20,6 +20,9 @@ use crate::{
     control::Value,
 };
 
+/// A line goes over shorter gaps: where frames come seldom, there are as few samples.
+const GAP_SECS: f32 = 2.0;
+
 /// A line of a plot: what stands behind its newest value where there are several, the value, its colour.
 type Line = (&'static str, fn(&Sample) -> f32, Color32);
 
@@ -100,7 +103,7 @@ fn runs(history: &History, value: &fn(&Sample) -> f32, area: Rect, top: f32) -> 
     for (age_secs, value) in history.series(value) {
         let x = area.right() - (age_secs / SPAN_SECS).min(1.0) * area.width();
         let y = area.bottom() - (value / top).clamp(0.0, 1.0) * area.height();
-        if last_age - age_secs > 0.6 {
+        if last_age - age_secs > GAP_SECS {
             runs.push(Vec::new());
         }
         last_age = age_secs;
@@ -218,7 +221,7 @@ mod tests {
             denoise_ms: 0.0,
             decode_ms: 0.0,
         };
-        for (at_ms, value) in [(0, 1.0), (250, 2.0), (500, f32::NAN), (750, f32::NAN), (1000, 5.0)] {
+        for (at_ms, value) in [(0, 1.0), (250, f32::NAN), (500, 2.0), (750, f32::NAN), (1000, f32::NAN), (4000, 5.0)] {
             history.push(start + Duration::from_millis(at_ms), sample(value));
         }
         let area = Rect::from_min_size(pos2(0.0, 0.0), vec2(60.0, 10.0));

@@ -86,7 +86,7 @@ pub(super) fn open(shared: Shared, options: WindowOptions) -> Result<App, Window
             MeshPlugin,
             CameraPlugin,
             LightPlugin,
-            CorePipelinePlugin::default(),
+            CorePipelinePlugin,
             PostProcessPlugin,
             TextPlugin,
             PbrPlugin::default(),

@@ -13,10 +13,7 @@ use bevy::{
         mouse::{MouseButton, MouseScrollUnit},
     },
     prelude::*,
-    window::{
-        Monitor, MonitorSelection, PresentMode, WindowCloseRequested, WindowEvent, WindowPosition, WindowRef,
-        WindowResolution,
-    },
+    window::{Monitor, MonitorSelection, PresentMode, WindowEvent, WindowPosition, WindowRef, WindowResolution},
 };
 use nannou::prelude::egui;
 
@@ -120,13 +117,19 @@ pub(super) fn follow(
     mut commands: Commands,
     mut state: ResMut<WindowState>,
     mut open: ResMut<PanelWindow>,
-    mut closed: MessageReader<WindowCloseRequested>,
+    mut events: MessageReader<WindowEvent>,
     stage: Res<Stage>,
     monitors: Query<Entity, With<Monitor>>,
     shared: Res<Shared>,
 ) {
-    let by_its_button = closed.read().filter(|closed| open.window == Some(closed.window)).count() > 0;
-    if by_its_button || shared.lock().panel.panel.take_close() {
+    // By its button, or by a window system that does not ask.
+    let gone = events.read().filter_map(|event| match event {
+        WindowEvent::WindowCloseRequested(closed) => Some(closed.window),
+        WindowEvent::WindowDestroyed(destroyed) => Some(destroyed.window),
+        _ => None,
+    });
+    let is_gone = gone.filter(|window| open.window == Some(*window)).count() > 0;
+    if is_gone || shared.lock().panel.panel.take_close() {
         state.panel = PanelPlace::Closed;
     }
     match (state.panel == PanelPlace::OwnWindow, open.window) {
