@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::Sender;
 
 use super::{format, recorder::Note};
-use crate::signal::{Description, Read, Source, SourceError};
+use crate::signal::{Description, Flow, Read, Source, SourceError};
 
 /// Shared by the signal thread and whoever records.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +112,16 @@ impl Source for Tapped {
     fn read(&mut self, frames: usize, out: &mut Vec<f64>) -> Result<Read, SourceError> {
         let before = out.len();
         let read = self.source.read(frames, out)?;
-        let Read::Frames(count) = read else { return Ok(read) };
+        let count = match read {
+            Read::Frames(count) => count,
+            Read::Changed => {
+                // Other channels or another rate: for whoever records, another line.
+                self.line = self.tap.0.lines.fetch_add(1, Ordering::Relaxed);
+                (self.frames, self.told) = (0, None);
+                return Ok(read);
+            }
+            Read::End => return Ok(read),
+        };
         let first = self.frames;
         self.frames += count as u64;
         let ear = self.tap.0.ear.load();
@@ -138,5 +147,13 @@ impl Source for Tapped {
 
     fn state(&self) -> Option<&str> {
         self.source.state()
+    }
+
+    fn flow(&self) -> Option<&Flow> {
+        self.source.flow()
+    }
+
+    fn message(&mut self) -> Option<String> {
+        self.source.message()
     }
 }
