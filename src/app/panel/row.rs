@@ -28,7 +28,7 @@ impl Columns {
     pub fn of(rect: Rect, unit: f32, full: bool) -> Self {
         let gap = 0.6 * unit;
         let inside = rect.shrink2(vec2(0.5 * unit, 0.0));
-        let widths: &[f32] = if full { &[0.25, 0.34, 0.15, 0.11, 0.15] } else { &[0.32, 0.47, 0.21] };
+        let widths: &[f32] = if full { &[0.25, 0.34, 0.15, 0.11, 0.15] } else { &[0.4, 0.41, 0.19] };
         let room = inside.width() - gap * (widths.len() - 1) as f32;
         let mut left = inside.left();
         let mut next = |share: f32| {
@@ -61,7 +61,8 @@ pub(super) fn row(ui: &mut Ui, rect: Rect, page: &str, at: usize, full: bool, sc
     }
     let changed = !row.is_at_default();
     let color = if changed { ink::BRIGHT } else { ink::DIM };
-    let name = |align, at, width| ink::text(ui.painter(), at, align, width, row.name(), 1.05 * unit, color);
+    let size = if full { 1.05 } else { 0.98 };
+    let name = |align, at, width| ink::text(ui.painter(), at, align, width, row.name(), size * unit, color);
     name(Align2::LEFT_CENTER, columns.name.left_center(), columns.name.width());
     let press_name = ui.interact(columns.name, id.with("name"), nannou::prelude::egui::Sense::CLICK);
 
