@@ -37,7 +37,7 @@ pub use attention::Attention;
 pub use band::Band;
 pub use candle_op::Conv3x3;
 pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Tap, Target};
-pub use grid::{Floats, Grid};
+pub use grid::{Floats, Grid, Row};
 pub use instructions::Instructions;
 pub use norm::LayerNorm;
 pub use pool::{Pool, physical_cores};

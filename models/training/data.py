@@ -11,7 +11,7 @@ import pictures
 
 GENRES = len(network.GENRES)
 SCENE = len(network.SCENE)
-REUSE = 10                    # uses of a picture; making one costs about as much as three training steps on it
+REUSE = 14                    # uses of a picture; making one costs about as much as three training steps on it
 MIXED = 0.12                  # share of pictures that mix two genres
 # latent shape -> batch a worker; small pictures first: steps are what a young network needs, and they are cheap there
 SHAPES = {(16, 16): 16, (32, 32): 6, (64, 64): 2, (36, 64): 3}

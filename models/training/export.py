@@ -37,35 +37,31 @@ def reference(box: network.Box) -> dict:
     genre = torch.zeros(1, len(network.GENRES))
     genre[0, 0], genre[0, 5] = 0.7, 0.3
     mood = torch.tensor([[0.4, -0.6]])
-    scene = torch.tensor([[0.5, -0.25, 0.0, 0.8]])
-    present = torch.tensor([[1.0, 1.0, 0.0, 1.0]])
+    scene = torch.tensor([[0.5, 0.0, -0.4, 0.8]])
+    present = (scene != 0).float()
     context = box.denoiser.scene_tokens(scene, present)
-    out = {"genre": genre, "mood": mood, "scene": scene, "present": present, "context": context}
+    out = {"genre": genre, "mood": mood, "scene": scene, "context": context}
+    cases = {"": (None, None), ".scene": (scene, context), ".context": (None, context)}
     for name, (h, w) in SHAPES.items():
         z = torch.randn(1, 4, h, w, generator=r)
         out[f"{name}.z"] = z
-        for t in (0.0, 0.5):
-            time = torch.full((1,), t)
-            out[f"{name}.velocity.t{t}"] = box.denoiser(z, time, genre, mood)
-            out[f"{name}.velocity.t{t}.context"] = box.denoiser(z, time, genre, mood, context)
-        for steps in (1, 2, 4):
-            x = z
-            for i in range(steps):
-                x = x + box.denoiser(x, torch.full((1,), i / steps), genre, mood, context) / steps
-            out[f"{name}.latent.steps{steps}.context"] = x
-    out["square.blurs"], out["square.whole"] = network.blurs(out["square.z"]), network.whole(out["square.z"])
-    out["wide.guides"] = network.guides(network.blurs(out["wide.z"]))
-    picture = box.decoder(out["wide.latent.steps1.context"])
-    out["wide.picture.steps1.context"] = picture
+        for case, (asked, tokens) in cases.items():
+            for steps in (1, 2, 4):
+                out[f"{name}.latent.steps{steps}{case}"] = box.estimate(z, genre, mood, asked, tokens, steps)[0]
+    size = network.feature_size(scene[:, 2])
+    out["square.blurs"], out["square.whole"] = network.blurs(out["square.z"], size), network.whole(out["square.z"])
+    out["wide.guides"] = box.denoiser.see(out["wide.z"], mood, scene)[0][:, -network.GUIDES:]
+    picture = box.sample(out["wide.z"], genre, mood, scene, context)
+    out["wide.picture.steps1.scene"] = picture
     out["wide.encoded"] = box.encoder(picture.clamp(-1, 1))
     return {k: v.contiguous().float() for k, v in out.items()}
 
 
 def export(box: network.Box, box_path, reference_path, minutes: float, seed: int, note: str = ""):
     half = {k: v.detach().half().contiguous() for k, v in box.state_dict().items()}
-    meta = {"wavedream": "box", "version": "1", "genres": ",".join(network.GENRES), "scene": ",".join(network.SCENE),
-            "sigmas": ",".join(f"{s:g}" for s in network.SIGMAS), "periods": ",".join(f"{p:g}" for p in network.PERIODS),
-            "tall": ",".join(f"{a:g}x{d:g}" for a, d in network.TALL), "trained_minutes": f"{minutes:.0f}",
+    meta = {"wavedream": "box", "version": "2", "genres": ",".join(network.GENRES), "scene": ",".join(network.SCENE),
+            "sigmas": ",".join(f"{s:g}" for s in network.SIGMAS), "tall": ",".join(f"{a:g}x{d:g}" for a, d in network.TALL),
+            "trained_minutes": f"{minutes:.0f}",
             "seed": str(seed), "note": note}
     for path in (box_path, reference_path):
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)

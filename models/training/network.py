@@ -12,49 +12,52 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from lines import GUIDES, SIGMAS, TALL, guides
+
 GENRES = ["ink", "aurora", "coral", "neurons", "mountains", "glass", "surf", "flowers"]
-SIGMAS = (1.0, 2.0, 4.0, 8.0)            # cells of the latent; the picture generator draws with the same blurs
-TALL = ((1.0, 4.0), (2.0, 4.0), (4.0, 8.0))   # blurs that are taller than wide: (across, down)
-PERIODS = (16.0, 8.0)                    # cells; of the two lattices of blossoms and cell bodies
-BEND = 0.16                              # of a lattice by the fields, in periods
-PETALS = (5, 6)
-GUIDES = 9 + 6 * len(PERIODS)
 SCENE = ["hue", "warmth", "density", "horizon"]   # what the context tokens of the box itself can say, each -1..1
 CONTEXT_WIDTH = 64                       # of a context token; a signal encoder projects into this
+MEND = 0.5                               # of what the layers give, added to the estimate in a further step
 LATENT = 4
 FACTOR = 8                               # pixels a latent cell
+SEEN = LATENT * (1 + len(SIGMAS) + len(TALL)) + 2 + GUIDES + LATENT   # z, its blurs, the place, guides, the estimate
 
 
-def blur_matrix(n: int, sigma: float) -> torch.Tensor:
-    """(n, n): a Gaussian blur with the border mirrored (edge repeated), every row of unit Euclidean length.
-
-    Rows of unit length, not unit sum: white noise of unit variance stays of unit variance in every cell, edges too.
-    """
-    radius = math.ceil(3 * sigma)
-    m = torch.zeros(n, n, dtype=torch.float64)
-    for i in range(n):
-        for k in range(-radius, radius + 1):
-            j = (i + k) % (2 * n)
-            j = 2 * n - 1 - j if j >= n else j
-            m[i, j] += math.exp(-0.5 * (k / sigma) ** 2)
-    return (m / m.norm(dim=1, keepdim=True)).float()
+def rows(at: torch.Tensor, n: int, sigma) -> torch.Tensor:
+    """(..., k) places in cells -> (..., k, n): a Gaussian blur of n cells evaluated there, the border mirrored (edge
+    repeated). Rows of unit length, not unit sum: white noise of unit variance stays of unit variance everywhere."""
+    j = torch.arange(n, dtype=torch.float32, device=at.device)
+    m = 0
+    for image in (j, -1 - j, 2 * n - 1 - j, j + 2 * n, j - 2 * n):
+        m = m + torch.exp(-0.5 * ((at[..., None] - image) / sigma) ** 2)
+    return m / m.norm(dim=-1, keepdim=True)
 
 
-_BLURS: dict = {}
+def feature_size(density):
+    """What every blur and lattice is scaled by: 1.35 at density -1, 0.75 at density 1."""
+    return torch.where(density > 0, 1 - 0.25 * density, 1 - 0.35 * density)
 
 
-def blurs(x: torch.Tensor) -> torch.Tensor:
-    """(b, c, h, w) -> (b, c * (len(SIGMAS) + len(TALL)), h, w): all channels at the first blur, then the next.
+_ROWS: dict = {}
 
-    Limited to -4..4: of unit noise they are unit normal, of a plain picture (t towards 1) they would reach 60.
+
+def blurs(x: torch.Tensor, size=None) -> torch.Tensor:
+    """(b, c, h, w) -> (b, c * (len(SIGMAS) + len(TALL)), h, w): all channels at the first blur, then the next. size:
+    None, or (b,) factors of the widths.
+
+    Limited to -4..4: of unit noise they are unit normal, of a plain picture they would reach 60.
     """
     h, w = x.shape[-2:]
-    out = []
-    for across, down in [(s, s) for s in SIGMAS] + list(TALL):
-        for n, s in ((h, down), (w, across)):
-            if (n, s, x.device) not in _BLURS:
-                _BLURS[n, s, x.device] = blur_matrix(n, s).to(x.device)
-        out.append(_BLURS[h, down, x.device] @ x.float() @ _BLURS[w, across, x.device].T)
+
+    def reader(n, sigma):
+        at = torch.arange(n, dtype=torch.float32, device=x.device)
+        if size is not None:
+            return rows(at[None], n, size[:, None, None] * sigma)[:, None]
+        if (n, sigma, x.device) not in _ROWS:
+            _ROWS[n, sigma, x.device] = rows(at, n, sigma)
+        return _ROWS[n, sigma, x.device]
+    out = [reader(h, down) @ x.float() @ reader(w, across).transpose(-1, -2)
+           for across, down in [(s, s) for s in SIGMAS] + list(TALL)]
     return torch.cat(out, 1).clamp(-4, 4)
 
 
@@ -62,7 +65,7 @@ def whole(x: torch.Tensor) -> torch.Tensor:
     """(b, 4, h, w) -> (b, 12): of each channel the mean and the moments across and down, channel-major.
 
     Of unit noise each is a unit normal number. They carry what is the same in the whole picture: palette, light, place
-    of the sun; no convolution could see them. Limited to -3..3: near the picture (t towards 1) they would reach 60.
+    of the sun; no convolution could see them. Limited to -3..3: of a plain picture they would reach 60.
     """
     h, w = x.shape[-2:]
     gx, gy = (torch.linspace(-1, 1, n, device=x.device) for n in (w, h))
@@ -70,48 +73,6 @@ def whole(x: torch.Tensor) -> torch.Tensor:
     across = (x.sum(2) @ gx) / (math.sqrt(h) * gx.norm())
     down = (x.sum(3) @ gy) / (math.sqrt(w) * gy.norm())
     return torch.stack([mean, across, down], -1).flatten(1).clamp(-3, 3)
-
-
-def guides(seen: torch.Tensor) -> torch.Tensor:
-    """(b, 28, h, w) blurs -> (b, GUIDES, h, w): phases of the lines that pictures are composed of.
-
-    The picture generator draws rings, arcs, flow lines and blossoms at the phases of these same sums of blurs. Sine and
-    cosine spare the denoiser the learning of periodic functions, which would take it very long. In this order: ink rings
-    (whole and quarter phase), distance from the light, arcs around it, flow lines; then for each of PERIODS the place in
-    the bent lattice (sine and cosine down and across), the wave of the petals and the distance from the centre.
-    """
-    h, w = seen.shape[-2:]
-    f = lambda channel, sigma: seen[:, 4 * SIGMAS.index(sigma) + channel]
-    y, x = coordinates(h, w).to(seen)
-    ink, r, arc, flow = ring_phases(f, y, x)
-    turn = 2 * math.pi
-    out = [(ink * turn).sin(), (ink * turn).cos(), (ink * turn / 4).sin(), (ink * turn / 4).cos(), r.expand_as(ink),
-           (arc * turn).sin(), (arc * turn).cos(), (flow * turn).sin(), (flow * turn).cos()]
-    iy = (torch.arange(h, device=seen.device) - (h - 1) / 2)[:, None]
-    ix = (torch.arange(w, device=seen.device) - (w - 1) / 2)[None]
-    for k in range(len(PERIODS)):
-        uy, ux, q, rho = blossom_phases(f, iy, ix, k)[:4]
-        out += [(uy * turn).sin(), (uy * turn).cos(), (ux * turn).sin(), (ux * turn).cos(), q, rho]
-    return torch.stack(out, 1)
-
-
-def ring_phases(f, y, x):
-    """Phases of ink rings, distance from the light, phases of arcs and flow lines; `f(channel, sigma)` gives a blur."""
-    ink = 1.15 * (1.25 * f(0, 8.0) + 0.75 * f(1, 4.0) + 0.16 * f(2, 2.0) + 0.25)
-    r = (x * x + (y + 0.1) ** 2).sqrt()
-    arc = 3.3 * r + 0.55 * f(0, 8.0) + 0.30 * f(1, 4.0)
-    return ink, r, arc, 1.25 * f(2, 4.0) + 0.8 * f(3, 8.0) + 1.1 * x
-
-
-def blossom_phases(f, iy, ix, k):
-    """Place (down, across) in lattice k in periods, wave of the petals, distance from the nearest centre in periods; then
-    the vector from there in cells and the two fields. iy, ix: cells from the middle."""
-    p, sigma, n, lean = PERIODS[k], (8.0, 4.0)[k], PETALS[k], (3, 2)[k]
-    uy, ux = iy / p - BEND * f(0, sigma), ix / p - BEND * f(1, sigma)
-    vy, vx = (uy - uy.round()) * p, (ux - ux.round()) * p
-    a = f(lean, sigma)
-    q = torch.cos(n * (torch.atan2(vy, vx + 1e-6) + 0.9 * a))
-    return uy, ux, q, (vy * vy + vx * vx).sqrt() / p, vy, vx, a, f(5 - lean, sigma)
 
 
 def coordinates(h: int, w: int) -> torch.Tensor:
@@ -165,7 +126,10 @@ class Attention(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Velocity of the rectified flow x_t = (1 - t) z + t x: forward returns an estimate of x - z, (b, 4, h, w).
+    """The picture's latent from noise z: forward returns an estimate of it, and the features that it was made of.
+
+    The way from noise (t = 0) to picture (t = 1) is straight, x_t = (1 - t) z + t estimate; z is known all along, so that
+    what the network is given at t is z and the estimate so far (at t = 0 nothing), and each further step betters it.
 
     h and w are multiples of 4. Levels: (c0, h, w), (c1, h/2, w/2), (c2, h/4, w/4).
     """
@@ -181,7 +145,9 @@ class Denoiser(nn.Module):
         self.null = nn.Parameter(torch.randn(1, 1, CONTEXT_WIDTH) * 0.1)   # always the first context token
         self.scene_name = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
         self.scene_value = nn.Parameter(torch.randn(len(SCENE), CONTEXT_WIDTH))
-        self.conv_in = conv3(LATENT * (1 + len(SIGMAS) + len(TALL)) + 2 + GUIDES, c0)
+        self.gate = nn.Linear(len(GENRES), SEEN, bias=False)     # what each genre looks at; folded into conv_in
+        nn.init.ones_(self.gate.weight)
+        self.conv_in = conv3(SEEN, c0)
         self.enc0 = Block(c0, cond)
         self.down0 = nn.Conv2d(4 * c0, c1, 1)
         self.enc1 = Block(c1, cond)
@@ -202,19 +168,31 @@ class Denoiser(nn.Module):
         """values, present: (b, len(SCENE)) -> (b, len(SCENE), CONTEXT_WIDTH); an absent token is zero."""
         return (self.scene_name + values[..., None] * self.scene_value) * present[..., None]
 
-    def forward(self, x, t, genre, mood, context=None):
-        """x (b,4,h,w), t (b,) 0 at noise and 1 at the picture, genre (b,8) weights that add to 1, mood (b,2),
-        context (b,n,CONTEXT_WIDTH) or None."""
-        b, _, h, w = x.shape
-        angle = t[:, None] * math.pi * 2.0 ** torch.arange(8, device=x.device)
+    def see(self, z, mood, scene=None):
+        """What is seen of z in every step: (z, blurs, coordinates, guides), and its moments. scene (b, len(SCENE)): its
+        density and horizon act here, hue and warmth through their tokens."""
+        b, _, h, w = z.shape
+        scene = torch.zeros(b, len(SCENE), device=z.device) if scene is None else scene
+        size = feature_size(scene[:, 2])
+        seen, moments = blurs(z, size if bool((size != 1).any()) else None), whole(z)
+        place = coordinates(h, w).to(z)
+        lines = guides(seen, moments, mood, size, scene[:, 3], place)
+        return torch.cat([z, seen, place.expand(b, -1, -1, -1), lines], 1), moments
+
+    def forward(self, z, estimate, t, genre, mood, scene=None, context=None, sight=None):
+        """z (b,4,h,w), estimate the same or None, t (b,), genre (b,8) weights that add to 1, mood (b,2), scene (b,4) or
+        None, context (b,n,CONTEXT_WIDTH) or None, sight as from `see` -> (b,4,h,w), (b,c0,h,w)."""
+        b = z.shape[0]
+        seen, moments = self.see(z, mood, scene) if sight is None else sight
+        angle = t[:, None] * math.pi * 2.0 ** torch.arange(8, device=z.device)
         e = self.genre(genre) + self.mood(mood) + self.time(torch.cat([angle.cos(), angle.sin()], 1))
-        e = e + self.whole(whole(x))
+        e = e + self.whole(moments)
         e = F.silu(self.cond(F.silu(e)))
         tokens = self.null.expand(b, -1, -1)
         if context is not None:
             tokens = torch.cat([tokens, context], 1)
-        seen = blurs(x)
-        u = torch.cat([x, seen, coordinates(h, w).to(x).expand(b, -1, -1, -1), guides(seen)], 1)
+        estimate = torch.zeros_like(z) if estimate is None else estimate
+        u = torch.cat([seen, estimate], 1) * self.gate(genre)[:, :, None, None]
         u = u.contiguous(memory_format=torch.channels_last)
         s0 = self.enc0(self.conv_in(u), e)
         s1 = self.enc1(self.down0(F.pixel_unshuffle(s0, 2)), e)
@@ -222,11 +200,10 @@ class Denoiser(nn.Module):
         m = self.cross_attention(self.self_attention(m), tokens)
         m = self.mid1(m, e)
         s1 = self.dec1(s1 + F.pixel_shuffle(self.up1(m), 2), e)
-        s0 = self.dec0(s0 + F.pixel_shuffle(self.up0(s1), 2), e)
-        # What is known of the velocity before looking: for unit z and x, k is the regression of x - z on x_t. At t = 0 it is
-        # -1, so that the layers give the picture's latent itself and need not carry the noise through.
-        k = (2 * t - 1) / (t * t + (1 - t) ** 2)
-        return self.conv_out(F.silu(s0)) + k[:, None, None, None] * x
+        s0 = F.silu(self.dec0(s0 + F.pixel_shuffle(self.up0(s1), 2), e))
+        # The first step gives an estimate, the others what is to be added to it.
+        share = torch.where(t > 0, MEND, 1.0)[:, None, None, None]
+        return estimate + share * self.conv_out(s0), s0
 
 
 class Residual(nn.Module):
@@ -239,19 +216,29 @@ class Residual(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Normalised latent (b, 4, h, w) -> picture (b, 3, 8h, 8w), about -1..1 (clamp it)."""
+    """Normalised latent (b, 4, h, w) -> picture (b, 3, 8h, 8w), about -1..1 (clamp it).
 
-    def __init__(self, c=(64, 32)):
+    With the features of the denoiser that made the latent it knows more of edges than four numbers a cell can say.
+    """
+
+    def __init__(self, c=(64, 32), features=64):
         super().__init__()
         self.conv_in = conv3(LATENT, c[0])
+        self.features = nn.Conv2d(features, c[0], 1)
         self.res0, self.res1 = Residual(c[0]), Residual(c[0])
         self.up = nn.Conv2d(c[0], 4 * c[1], 1)
-        self.res2 = Residual(c[1])
+        self.res2, self.res3 = Residual(c[1]), Residual(c[1])
         self.conv_out = conv3(c[1], 3 * 16)
+        for new in (self.features, self.res3.conv2):
+            nn.init.zeros_(new.weight)
+            nn.init.zeros_(new.bias)
 
-    def forward(self, x):
-        x = self.res1(self.res0(self.conv_in(x)))
-        x = self.res2(F.relu(F.pixel_shuffle(self.up(F.relu(x)), 2)))
+    def forward(self, x, features=None):
+        x = self.conv_in(x)
+        if features is not None:
+            x = x + self.features(features)
+        x = self.res1(self.res0(x))
+        x = self.res3(self.res2(F.relu(F.pixel_shuffle(self.up(F.relu(x)), 2))))
         return F.pixel_shuffle(self.conv_out(x), 4)
 
 
@@ -283,13 +270,17 @@ class Box(nn.Module):
         super().__init__()
         self.denoiser, self.decoder, self.encoder = Denoiser(), Decoder(), Encoder()
 
-    def sample(self, z, genre, mood, context=None, steps=1):
-        """(b,4,h,w) unit noise -> (b,3,8h,8w): `steps` equal Euler steps of the flow, then the decoder."""
-        x = z
+    def estimate(self, z, genre, mood, scene=None, context=None, steps=1):
+        """Noise -> the picture's latent after so many steps, and the denoiser's last features."""
+        sight, x, features = self.denoiser.see(z, mood, scene), None, None
         for i in range(steps):
             t = torch.full((z.shape[0],), i / steps, device=z.device)
-            x = x + self.denoiser(x, t, genre, mood, context) / steps
-        return self.decoder(x)
+            x, features = self.denoiser(z, x, t, genre, mood, scene, context, sight)
+        return x, features
+
+    def sample(self, z, genre, mood, scene=None, context=None, steps=1):
+        """(b,4,h,w) unit noise -> (b,3,8h,8w)."""
+        return self.decoder(*self.estimate(z, genre, mood, scene, context, steps))
 
 
 def flops(module, *inputs):
@@ -316,7 +307,7 @@ if __name__ == "__main__":
     box = Box().eval()
     for h, w in ((64, 64), (36, 64), (32, 32)):
         g = F.one_hot(torch.tensor([0]), len(GENRES)).float()
-        d = flops(box.denoiser, torch.randn(1, 4, h, w), torch.zeros(1), g, torch.zeros(1, 2))
-        k = flops(box.decoder, torch.randn(1, 4, h, w))
+        d = flops(box.denoiser, torch.randn(1, 4, h, w), None, torch.zeros(1), g, torch.zeros(1, 2))
+        k = flops(box.decoder, torch.randn(1, 4, h, w), torch.randn(1, 64, h, w))
         print(f"{8*w}x{8*h}: denoiser {d/1e9:.2f} + decoder {k/1e9:.2f} = {(d+k)/1e9:.2f} GFLOP a picture in one step")
     print({n: sum(p.numel() for p in getattr(box, n).parameters()) for n in ("denoiser", "decoder", "encoder")})

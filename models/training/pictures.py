@@ -12,20 +12,12 @@ import math
 
 import torch
 
-from network import FACTOR, GENRES, PERIODS, blossom_phases, ring_phases
+import lines
+from network import FACTOR, GENRES, feature_size, rows
 
 PIXELS_AT_ONCE = 4 * 256 * 256          # planes that stay in the cache
 _ROWS: dict = {}
 torch.set_flush_denormal(True)          # exp(-large) everywhere: denormal numbers are ten times slower
-
-
-def rows(at: torch.Tensor, n: int, sigma) -> torch.Tensor:
-    """(..., k) places in cells -> (..., k, n): a blur of n cells evaluated there, as network.blur_matrix does at cells."""
-    j = torch.arange(n, dtype=torch.float32, device=at.device)
-    m = 0
-    for image in (j, -1 - j, 2 * n - 1 - j, j + 2 * n, j - 2 * n):
-        m = m + torch.exp(-0.5 * ((at[..., None] - image) / sigma) ** 2)
-    return m / m.norm(dim=-1, keepdim=True)
 
 
 def centres(n: int, device) -> torch.Tensor:
@@ -94,16 +86,16 @@ class Canvas:
         self.vivid, self.bright = mood[:, 0, None, None], mood[:, 1, None, None]
         self.swing = 1 + 0.15 * self.vivid                               # amplitude of structure
         self.horizon = scene[:, 3, None, None]
-        d = scene[:, 2]
-        self.scale = torch.where(d > 0, 1 - 0.25 * d, 1 - 0.35 * d)      # feature size: 1.35 sparse .. 0.75 dense
-        self.size = self.scale[:, None, None]
-        self.dense = bool((d != 0).any())
+        self.size = feature_size(scene[:, 2])[:, None, None]
+        self.dense = bool((self.size != 1).any())
+        self.aspect = self.w / self.h
         self.cy, self.cx = centres(self.h, self.device), centres(self.w, self.device)
         self.y = ((self.cy + 0.5) * self.cell - 1)[None, :, None]
         self.x = ((self.cx + 0.5) * self.cell - self.w / self.h)[None, None, :]
+        self.iy, self.ix = (self.cy - (self.h - 1) / 2)[None, :, None], (self.cx - (self.w - 1) / 2)[None, None, :]
         self._fields: dict = {}
         self._rows: dict = {}
-        self._means = self._whole()
+        self._means = self._whole().clamp(-3, 3)
 
     def _whole(self):
         """(b, 4, 3): mean, moment across and moment down of every channel, each a unit normal number a picture."""
@@ -118,26 +110,24 @@ class Canvas:
         """(b, 1, 1) unit normal: 0 the mean of a channel, 1 its moment across, 2 its moment down."""
         return self._means[:, channel, kind][:, None, None]
 
-    def _reader(self, at, n, sigma, scaled):
-        if not (scaled and self.dense):
+    def _reader(self, at, n, sigma):
+        if not self.dense:
             return pixel_rows(n, sigma, self.device)
         if (n, sigma) not in self._rows:
             self._rows[n, sigma] = rows(at[None], n, self.size * sigma)
         return self._rows[n, sigma]
 
-    def field(self, channel, sigma, sigma_y=None, scaled=False):
-        """(b, H, W): the blur of a channel at pixels, unit variance; scaled: its size follows the density."""
-        key = (channel, sigma, sigma_y, scaled)
+    def field(self, channel, sigma, sigma_y=None):
+        """(b, H, W): the blur of a channel at pixels, unit variance; its width follows the density."""
+        key = (channel, sigma, sigma_y)
         if key not in self._fields:
-            ry = self._reader(self.cy, self.h, sigma_y or sigma, scaled)
-            rx = self._reader(self.cx, self.w, sigma, scaled)
+            ry, rx = self._reader(self.cy, self.h, sigma_y or sigma), self._reader(self.cx, self.w, sigma)
             self._fields[key] = ry @ self.z[:, channel] @ rx.transpose(-1, -2)
         return self._fields[key]
 
-    def band(self, channel, sigma, scaled=True):
+    def band(self, channel, sigma):
         """Band-passed noise, the difference of two blurs: about 6.5 sigma from crest to crest."""
-        return torch.sub(self.field(channel, sigma, scaled=scaled), self.field(channel, 2 * sigma, scaled=scaled),
-                         alpha=0.5).div_(0.6708)
+        return torch.sub(self.field(channel, sigma), self.field(channel, 2 * sigma), alpha=0.5).div_(0.6708)
 
     def sparks(self, channel, above, radius):
         """Points of light at the cells whose z exceeds `above`, of `radius` cells."""
@@ -180,13 +170,6 @@ class Canvas:
         return x.mul_(-2.14).add_(1.14).clamp_(-1, 1)
 
 
-def blossom(c, k):
-    """Lattice k of network.py, at pixels: vector from the centre in cells (dy, dx), wave of the petals, two fields."""
-    oy, ox = (c.h - 1) / 2, (c.w - 1) / 2
-    _, _, q, _, vy, vx, a, e = blossom_phases(c.field, (c.cy - oy)[None, :, None], (c.cx - ox)[None, None, :], k)
-    return vy, vx, q, a, e
-
-
 def u(t):
     """(b, H, W) -> (b, 1, H, W)."""
     return t[:, None]
@@ -194,7 +177,7 @@ def u(t):
 
 def ink(c):
     """Suminagashi: wide rings of ink on water, drawn out by its currents; one edge sharp, the other a wash."""
-    phase = ring_phases(c.field, c.y, c.x)[0]
+    phase = lines.rings(c)[0]
     g = steep(phase).clamp_(max=0.16)
     n = phase.floor()
     fr = phase - n
@@ -220,16 +203,14 @@ def ink(c):
 
 def aurora(c):
     """Curtains of light over two dark ridges and a lake, under stars."""
-    yh = 0.42 + 0.22 * c.horizon + 0.06 * c.whole(2)
-    up = yh - c.y
+    up, feet, ridges = lines.aurora(c)
     lean = 0.5 + 0.5 * torch.tanh(0.9 * c.whole(0))
     foot = c.vary((.07, .95, .28), (.06, .70, .82), lean)
     head = c.vary((.70, .16, .72), (.28, .22, .95), 0.5 + 0.5 * torch.tanh(0.9 * c.whole(1)))
-    ray = c.field(1, 1.0, sigma_y=4.0, scaled=True)
+    ray = c.field(1, 1.0, sigma_y=4.0)
     rays = torch.tanh(ray).mul_(0.34).add_(0.72)
     low, high, glow = 0, 0, 0
-    for k, (ch, base) in enumerate(((0, 0.50), (2, 0.80), (3, 1.15))):
-        d = up - base - 0.22 * c.swing * c.field(ch, 8.0, scaled=True) - 0.05 * c.field(ch, 4.0, scaled=True)
+    for k, (ch, d) in enumerate(zip((0, 2, 3), feet)):
         length = torch.tanh(c.field((ch + 1) % 4, 4.0)).mul_(0.10).add_(0.30)
         e = (d.clamp_min(0) / length).mul_(-1).exp_()
         gate = step(-1.9, 0.9, c.field((ch + 2) % 4, 8.0) + 0.5 * ray)
@@ -247,9 +228,7 @@ def aurora(c):
     gleam = (0.30 * shine + 0.30 * step(-0.4, 2.4, wave)) * torch.exp(-1.6 * depth)
     # ridges, composed as planes: how much ridge, how much of it is haze, and its lit flanks
     ridge = tone = lit = torch.zeros_like(low)
-    for ch, base, dark in ((3, 0.23, 0.0), (2, 0.10, 1.0)):
-        r = base + c.cell * (2.6 * c.field(ch, 8.0) - 1.9 * c.field(ch, 4.0, sigma_y=8.0).abs()
-                             - 0.9 * c.field(ch, 2.0, sigma_y=4.0).abs() - 0.25 * c.field(ch, 1.0).abs())
+    for ch, r, dark in ((3, ridges[0], 0.0), (2, ridges[1], 1.0)):
         m = inside(r - up)
         ridge = torch.maximum(ridge, m)
         tone = mix(tone, torch.full_like(tone, dark), m)
@@ -315,20 +294,10 @@ def neurons(c):
         d = f.abs() / steep(f).add_(0.012)
         net = net + (1 - d / px).clamp_(0, 1) * ramp(-0.8, 1.2, c.field((ch + 1) % 4, 4.0)) * amp
     layers = []
-    for lattice, n, thick in ((1, 6, 0.80), (0, 5, 1.30)):
-        vy, vx, wave, a, e = blossom(c, lattice)
-        size = PERIODS[lattice]
-        unit = size * thick / 12
-        r = (vy * vy + vx * vx).sqrt_()
-        big = torch.tanh(e).mul_(0.12).add_(0.88)
-        reach = size * 0.56 * big
-        fade = (1 - r / reach).clamp_(min=0)
-        away = torch.acos(wave.clamp(-0.9999, 0.9999)).mul_(1 / (2 * math.pi))      # from the middle of an arm: 0 .. 0.5
-        fork = 0.13 * ramp(0.45, 0.95, r / reach)
-        d = (away - fork).abs_().mul_(r * (2 * math.pi / n))
-        w = unit * big * (0.50 * fade + 0.85 * torch.exp(r / (unit * -1.5)))
-        sd = torch.maximum(w - d, unit * 1.25 * big - r) - 0.4 * ramp(0.12, 0, fade)
-        layers.append((sd, r / unit, fade, a))
+    for lattice in (1, 0):
+        cells = lines.Blossom(c, lattice)
+        sd, unit, fade = cells.cell()
+        layers.append((sd, cells.r / unit, fade, cells.a))
     (sd2, r2, f2, a2), (sd, r, fade, a) = layers
     far = (sd2 * (FACTOR / 4.0)).add_(0.5).clamp_(0, 1) * (0.30 + 0.55 * f2)
     halo2 = (sd2.clamp_max(0) * 0.9).exp_() * f2
@@ -355,31 +324,18 @@ def neurons(c):
 
 def mountains(c):
     """Ridge behind ridge in mist, one peak, the sun or moon."""
-    top = -0.22 + 0.28 * c.horizon + 0.08 * c.whole(1)
+    below, r, ridges = lines.mountains(c)
     warm = 0.5 + 0.5 * torch.tanh(0.9 * c.whole(0))
-    sx = 0.62 * torch.tanh(c.whole(2, 1)) * (c.w / c.h)
-    sy = top - 0.30 + 0.14 * torch.tanh(c.whole(3, 2))
-    r = ((c.x - sx) ** 2 + (c.y - sy) ** 2).sqrt_()
     disc = ((0.12 - r) * (c.H / 4)).add_(0.5).clamp_(0, 1)
     glow = (r * -3.2).exp_()
-    high = step(0.15, -1.1, c.y - top + 0.05 * c.field(1, 8.0))
-    cloud = step(0.1, 1.9, c.field(0, 8.0, sigma_y=2.0) + 0.25 * c.field(0, 2.0)) * ramp(0.15, -0.35, c.y - top)
-    peak = 0.55 * torch.tanh(c.whole(3, 1)) * (c.w / c.h)
+    high = step(0.15, -1.1, below + 0.05 * c.field(1, 8.0))
+    cloud = step(0.1, 1.9, c.field(0, 8.0, sigma_y=2.0) + 0.25 * c.field(0, 2.0)) * ramp(0.15, -0.35, below)
     cover = tone = fog = lit = torch.zeros_like(high)
-    n = 6
-    for k in range(n):
-        t = k / (n - 1)
-        base = top + 0.10 + 1.05 * (k / n) ** 1.15
-        ch, ch2 = k % 4, (k + 2) % 4
-        crag = c.field(ch2, 2.0, sigma_y=4.0, scaled=True).abs().mul_(1.0 - 0.3 * t).add_(c.field(ch, 1.0, sigma_y=2.0, scaled=True).abs(), alpha=0.30)
-        ridge = (3.2 * c.field(ch, 8.0) - 2.4 * c.field(ch2, 4.0, sigma_y=8.0).abs() - crag) * (c.cell * (1.25 - 0.4 * t) * c.swing)
-        ridge = torch.tanh(ridge / 0.45) * 0.45                    # never over the whole sky
-        if k == 1:
-            ridge = ridge + 0.52 * torch.exp((c.x - peak).abs() * -3.2)
-        f = c.y - base + ridge
+    for k, (f, crag) in enumerate(ridges):
+        t, ch2 = k / (len(ridges) - 1), (k + 2) % 4
         m = inside(f)
         down = f.clamp_(min=0)
-        flank = slope_x(c.field(ch2, 2.0, sigma_y=4.0, scaled=True) - crag)
+        flank = slope_x(c.field(ch2, 2.0, sigma_y=4.0) - crag)
         light = ramp(-0.09, 0.09, flank) * torch.exp(down * (2.0 * t - 5.0))
         haze = 1 - torch.exp(down * (4.2 * t - 6.5))
         haze = haze * ((0.97 - 0.72 * t * t) * (0.88 + 0.12 * torch.tanh(c.field(ch2, 8.0))))
@@ -413,16 +369,14 @@ def glass(c):
     """A window in lead: arcs around the light cut by flowing lines, its colours in rings around the light."""
     ly = -0.1
     turn = torch.tanh(c.whole(0))
-    _, r, arc, flow = ring_phases(c.field, c.y, c.x)
+    _, r, arc, flow = lines.rings(c)
     dist = 1e3
     for f in (arc, flow):
         fr = f - f.floor()
         dist = torch.minimum(torch.minimum(fr, 1 - fr) / steep(f).clamp_(min=0.004), torch.as_tensor(dist))
-    ring, strip = arc.floor(), flow.floor()
+    ring, e0, accent = lines.panes(arc, flow)
     lead = step(1.5, 3.4, dist)
     inner = ramp(2.0, 26.0, dist)
-    e0 = torch.remainder(strip + 2 * ring, 3.0) - 1                # -1, 0, 1 from pane to pane
-    accent = (torch.remainder(strip + 3 * ring, 5.0) == 0).float()
     t = (ring + 0.5) * 0.155 + 0.085 * e0 + 0.05 * turn + 0.05 * torch.tanh(c.field(3, 8.0))
     streak = c.field(3, 1.0, sigma_y=4.0)
     lamp = ((c.x ** 2 + (c.y - ly) ** 2) * -1.5).exp_().mul_(0.95).add_(0.55)
@@ -441,24 +395,19 @@ def glass(c):
 
 def surf(c):
     """A shore from above: crests and lace of foam from deep water to the sand."""
-    angle = 0.5 * torch.tanh(c.whole(3, 1))
-    along = c.y * angle.cos() + c.x * angle.sin()
-    shore = 0.38 + 0.3 * c.horizon + 0.10 * c.whole(0)
-    off = shore - along + c.cell * c.swing * (2.4 * c.field(0, 8.0) + 0.9 * c.field(1, 4.0))     # > 0 at sea
+    off, crests = lines.surf(c)                                       # > 0 at sea
     water = ramp(-0.012, 0.03, off)
     t = (0.12 + 0.72 * off + 0.035 * c.field(2, 8.0) + 0.03 * c.field(3, 8.0)).clamp_(0.0, 1.0).sqrt_()
     t = (t * 1.12 - 0.12).mul_(4)
-    swell = c.field(1, 4.0, sigma_y=1.6, scaled=True)
+    swell = c.field(1, 4.0, sigma_y=1.6)
     sheen = slope_y(swell).mul_(3.4).clamp_(-0.45, 0.5).add_(1) + 0.10 * c.field(3, 1.0, sigma_y=1.0) * ramp(0.2, 1.2, off)
     dry = ramp(-0.02, -0.24, off)
     grain = 1 + 0.05 * c.field(2, 1.0) - 0.06 * c.field(3, 4.0)
     web, web2 = c.band(2, 1.0), c.band(3, 1.0)
     lace = 1 - ramp(0.10, 0.5, torch.minimum(web.abs(), web2.abs()))
-    ph = off / (0.34 * c.size) + 0.22 * c.field(0, 4.0)
     patch = ramp(-1.2, 1.2, c.field(2, 4.0)).mul_(0.75).add_(0.25)
     foam, shadow = 0, 1
-    for k, (at, strength) in enumerate(((0.05, 1.0), (0.95, 0.95), (1.95, 0.8), (3.1, 0.6))):
-        d = ph - at - 0.16 * c.field((k + 1) % 4, 4.0)             # > 0 seaward of this crest
+    for k, (d, (_, strength)) in enumerate(zip(crests, lines.CRESTS)):     # d > 0 seaward of this crest
         front = ramp(-0.03, 0.03, d)
         rise = d.clamp_min(0)
         body = front * (rise * -(5.0 + k)).exp_()
@@ -479,15 +428,11 @@ def surf(c):
     return c.finish(rgb)
 
 
-def blossoms(c, lattice, size):
+def blossoms(c, lattice):
     """Flowers: planes (depth of edge in px, radius, petal wave, slant, two smooth fields)."""
-    vy, vx, q, a, e = blossom(c, lattice)
-    r = (vy * vy + vx * vx).sqrt_()
-    radius = torch.tanh(e + 0.3).mul_(0.22).add_(0.78).mul_(PERIODS[lattice] * size * c.size.clamp(max=1.0))
-    rho = r / radius
-    edge = ((q * 0.5).add_(0.5001).sqrt_().mul_(0.28).add_(0.72) - rho).mul_(radius * FACTOR)
-    slant = (vy * 0.28 + vx * 0.22) / radius
-    return edge, rho, q, slant, a, e
+    b = lines.Blossom(c, lattice)
+    edge, radius = b.petals()
+    return edge * FACTOR, b.r / radius, b.wave, (b.vy * 0.28 + b.vx * 0.22) / radius, b.a, b.e
 
 
 def flowers(c):
@@ -502,8 +447,8 @@ def flowers(c):
     deep = c.vary((.62, .03, .16), (.40, .04, .46), 0.5 + 0.5 * torch.tanh(c.whole(1)))
     front = ((.98, .50, .62), (1.0, .90, .86), (.92, .16, .30), (.99, .42, .22), (.60, .26, .72))
     behind = ((.16, .34, .86), (.40, .28, .86), (.78, .80, 1.0), (.84, .42, .74))
-    for lattice, size, dim, stops in ((0, 0.50, 1.0, front), (1, 0.50, 0.68, behind)):
-        edge, rho, q, slant, a, e = blossoms(c, lattice, size)
+    for lattice, dim, stops in ((0, 1.0, front), (1, 0.68, behind)):
+        edge, rho, q, slant, a, e = blossoms(c, lattice)
         m = (edge / 1.8).add_(0.5).clamp_(0, 1)
         lit = (0.50 + 0.56 * ramp(0.1, 0.9, rho) + 0.20 * q * ramp(0.15, 0.5, rho) - slant) * (0.55 + 0.45 * ramp(0.5, 4.0, edge))
         lit = lit * sun * dim

@@ -25,7 +25,7 @@ WORKERS = 2
 STAGES = ("autoencoder", "flow", "finish")
 TRAINED = {"autoencoder": ("encoder", "decoder"), "flow": ("denoiser",), "finish": ("denoiser", "decoder")}
 PEAK_LR = {"autoencoder": 2e-3, "flow": 1.5e-3, "finish": 1e-3}
-START = 0.66                  # share of the times of the flow that are 0, where the one step begins
+FIRST = 0.7                   # share of the pairs that train the first step; the others train the next ones
 # Of the loss, a genre: those of low contrast and large forms would be the last to be learnt.
 WEIGHTS = torch.tensor([1.0, 3.0, 1.0, 1.4, 3.5, 1.0, 2.2, 1.1])
 LATENT_NOISE = 0.05           # added to latents while the decoder learns
@@ -58,18 +58,17 @@ class Autoencoder:
 
 
 def choose_shape(share, progress, last=False):
-    """Mostly 128 and 256 pixels first, then more and more of 512 pixels and 16:9."""
-    large = 0.22 if last else 0.03 + 0.2 * progress
+    """Mostly 256 pixels first, then more and more of 512 pixels and 16:9."""
+    large = 0.05 + 0.15 * progress
     if share < large:
         return (64, 64)
     if share < 2 * large:
         return (36, 64)
-    small = 0.0 if last else 0.65 * (1 - progress)
-    return (16, 16) if share > 1 - small else (32, 32)
+    return (16, 16) if not last and share > 0.8 + 0.2 * progress else (32, 32)
 
 
 class Flow:
-    """x_t = (1-t) z + t x with x the latent of the picture that z draws; two thirds of the times are 0."""
+    """The latent of the picture that z draws: from z alone in most pairs, in the others from z and an earlier estimate."""
 
     def __init__(self, box, seed, worker, args, picture_weight=0.0):
         self.box, self.picture_weight = box, picture_weight
@@ -81,35 +80,49 @@ class Flow:
         self.r = torch.Generator().manual_seed(seed + 7)
         self.log = {}
 
+    @torch.no_grad()
+    def before(self, b, context, sight, first):
+        """(estimate, time) for each pair: nothing at 0 for the first ones, the model's own estimate, sometimes moved towards
+        the truth as later steps should, for the others."""
+        n = len(b["z"])
+        t, estimate = torch.zeros(n), torch.zeros_like(b["z"])
+        rows = slice(first, n)
+        if first < n:
+            part = lambda v: None if v is None else v[rows]
+            own, _ = self.box.denoiser(b["z"][rows], None, t[rows], b["genre"][rows], b["mood"][rows], None, part(context),
+                                       (sight[0][rows], sight[1][rows]))
+            better = (torch.rand(n - first, generator=self.r) - 0.7).clamp(min=0)
+            estimate[rows] = torch.lerp(own, b["x"][rows], better[:, None, None, None])
+            t[rows] = torch.randint(1, 4, (n - first,), generator=self.r) / 4
+        return estimate, t
+
     def loss(self, share, progress):
         shape = choose_shape(share, progress, self.picture_weight > 0)
         n = data.SHAPES[shape]
         none = torch.rand(1, generator=self.r) < 0.5
         b = self.pools[shape].batch(n, "none" if none else "any")
         context = None if none else self.box.denoiser.scene_tokens(b["scene"], b["present"])
-        t = torch.rand(n, generator=self.r)
-        quarter = (torch.rand(n, generator=self.r) < 0.3)
-        t = torch.where(quarter, (t * 3).floor() * 0.25 + 0.25, t)
-        k = max(1, round(n * START))
-        t[:k] = 0
-        t_ = t[:, None, None, None]
-        x_t = (1 - t_) * b["z"] + t_ * b["x"]
-        v = self.box.denoiser(x_t, t, b["genre"], b["mood"], context)
-        error = (v - (b["x"] - b["z"])).square().mean((1, 2, 3))
+        first = max(1, int(n * FIRST + torch.rand(1, generator=self.r).item()))
+        sight = self.box.denoiser.see(b["z"], b["mood"], b["scene"])
+        estimate, t = self.before(b, context, sight, first)
+        x, features = self.box.denoiser(b["z"], estimate, t, b["genre"], b["mood"], None, context, sight)
+        error = (x - b["x"]).square().mean((1, 2, 3))
         weight = b["genre"] @ WEIGHTS
-        self.log = per_genre(error[:k].detach(), b["genre"][:k])
+        self.log = per_genre(error[:first].detach(), b["genre"][:first])
+        if first < n:
+            self.log |= {"next." + g: e for g, e in per_genre(error[first:].detach(), b["genre"][first:]).items()}
         loss = (error * weight).mean()
         if self.picture_weight:
-            out = self.box.decoder(b["z"][:k] + v[:k])
-            picture = data.from_bytes(b["picture"][:k])
+            out = self.box.decoder(x, features)
+            picture = data.from_bytes(b["picture"])
             mse = (out.detach().clamp(-1, 1) - picture).square().mean((1, 2, 3)) / 4
-            self.log |= {"mse." + g: e for g, e in per_genre(mse, b["genre"][:k]).items()}
-            loss = loss + self.picture_weight * reconstruction_loss(out, picture, weight[:k, None, None, None])
+            self.log |= {"mse." + g: e for g, e in per_genre(mse[:first], b["genre"][:first]).items()}
+            loss = loss + self.picture_weight * reconstruction_loss(out, picture, weight[:, None, None, None])
         return loss
 
 
 def finish(box, seed, worker, args):
-    """The flow and, at one step, the decoded picture against the drawn one, end to end."""
+    """The flow and the decoded picture against the drawn one, end to end."""
     return Flow(box, seed, worker, args, picture_weight=2.0)
 
 

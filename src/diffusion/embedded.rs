@@ -20,6 +20,7 @@ use condition::Condition;
 use decoder::Decoder;
 use denoiser::Denoiser;
 use encoder::Encoder;
+use guides::Asked;
 
 use super::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, weights::Weights};
 use crate::{
@@ -56,7 +57,7 @@ pub struct Embedded {
 struct Canvas {
     height: usize,
     width: usize,
-    /// The latent on its way from noise to picture.
+    /// The noise, then estimate after estimate of the picture's latent.
     latent: Grid,
     denoiser: denoiser::Buffers,
     decoder: decoder::Buffers,
@@ -185,15 +186,11 @@ impl Embedded {
         };
         let canvas = self.canvas.insert(canvas);
         canvas.latent.fill_from(&latent.values);
+        let asked = Asked::new(with, denoiser::whole(&canvas.latent), height, width);
+        canvas.denoiser.see(pool, &canvas.latent, &asked);
         for step in 0..steps {
-            denoiser.step(
-                pool,
-                &mut canvas.latent,
-                &mut canvas.denoiser,
-                &mut self.condition,
-                step,
-                1.0 / steps as f32,
-            );
+            let Canvas { latent, denoiser: buffers, .. } = canvas;
+            denoiser.step(pool, latent, buffers, &mut self.condition, step, &asked.moments);
         }
         Ok(())
     }

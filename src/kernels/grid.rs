@@ -1,6 +1,10 @@
 //! Activations in blocks of 16 channels with a border of zeros, and the aligned memory under them.
 
+use std::marker::PhantomData;
+
 use bytemuck::{Pod, Zeroable};
+
+use super::pool::{Pool, Scattered};
 
 /// Channels in a block: the float32 lanes of a 512-bit register.
 pub(super) const LANES: usize = 16;
@@ -126,9 +130,23 @@ impl Grid {
             }
         }
     }
-    /// Multiplies every channel.
-    pub fn scale(&mut self, factor: f32) {
-        self.data.iter_mut().for_each(|v| *v *= factor);
+    /// Writes zeros to the four channels from `first` on (in one block).
+    pub fn clear_four(&mut self, first: usize) {
+        for y in 0..self.height {
+            let to = self.index(first, y, 0);
+            let (lanes, end) = (self.lanes, to + (self.width - 1) * self.lanes + 4);
+            self.data[to..end].chunks_mut(lanes).for_each(|pixel| pixel[..4].fill(0.0));
+        }
+    }
+    /// Gives each row to `job`, on all threads.
+    pub fn each_row(&mut self, pool: &Pool, job: impl Fn(usize, &mut Row<'_>) + Sync) {
+        let Self { blocks, height, width, lanes, .. } = *self;
+        let (origin, row, plane) = (self.origin(), self.row(), self.plane());
+        let start = Scattered(self.data.as_mut_ptr());
+        pool.run(height, &|y, _| {
+            let start = start.at(origin + y * row);
+            job(y, &mut Row { start, plane, channels: blocks * lanes, width, lanes, grid: PhantomData });
+        });
     }
     /// Keeps the first `blocks` blocks within -limit..limit.
     pub fn limit(&mut self, blocks: usize, limit: f32) {
@@ -149,5 +167,33 @@ impl Grid {
             let values = self.data[start..].iter().step_by(self.lanes);
             row.iter_mut().zip(values).for_each(|(o, v)| *o = *v);
         }
+    }
+}
+
+/// One row of a [`Grid`], all its channels.
+pub struct Row<'a> {
+    start: *mut f32,
+    plane: usize,
+    channels: usize,
+    width: usize,
+    lanes: usize,
+    grid: PhantomData<&'a mut f32>,
+}
+
+impl Row<'_> {
+    pub fn width(&self) -> usize {
+        self.width
+    }
+    fn at(&self, channel: usize, x: usize) -> *mut f32 {
+        assert!(channel < self.channels && x < self.width, "place in a row");
+        self.start.wrapping_add(channel / self.lanes * self.plane + x * self.lanes + channel % self.lanes)
+    }
+    pub fn get(&self, channel: usize, x: usize) -> f32 {
+        // SAFETY: `at` keeps inside the row, which is inside the grid; `Grid::each_row` gives a row to one thread only.
+        unsafe { *self.at(channel, x) }
+    }
+    pub fn set(&mut self, channel: usize, x: usize, value: f32) {
+        // SAFETY: as in `get`.
+        unsafe { *self.at(channel, x) = value }
     }
 }

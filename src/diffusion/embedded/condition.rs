@@ -1,7 +1,7 @@
 //! What steers a picture, brought into the form that the denoiser's layers take: computed when it changes, kept until
 //! then.
 
-use super::names::{BLOCKS, CONDITION, CONTEXT, LEVELS, TIME, WHOLE};
+use super::names::{BLOCKS, CONDITION, CONTEXT, LEVELS, SEEN, TIME, WHOLE};
 use crate::{
     diffusion::{Conditioning, weights::Weights},
     kernels::{Affine, Conv, ConvShape, Finish, Grid, Instructions, Pool, Target},
@@ -12,6 +12,7 @@ const MOST_TOKENS: usize = 256;
 
 pub(super) struct Condition {
     genre: Linear,
+    gates: Linear,
     mood: Linear,
     time: Linear,
     whole: Linear,
@@ -29,6 +30,8 @@ pub(super) struct Condition {
     prepared: Option<(Conditioning, usize)>,
     /// For each step what genre, mood and time add up to.
     sums: Vec<Vec<f32>>,
+    /// How much of each channel that the denoiser sees these genres look at.
+    pub gate: Vec<f32>,
     /// For each of [`BLOCKS`], the factors and terms after its first convolution, as last modulated.
     pub modulation: Vec<Affine>,
     /// Keys and values of the context tokens, a pixel a token.
@@ -65,7 +68,7 @@ fn silu(v: &mut [f32]) {
 }
 
 /// A number that people, files and controllers gave: finite and within its range.
-fn tame(value: f32) -> f32 {
+pub(super) fn tame(value: f32) -> f32 {
     if value.is_finite() { value.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
@@ -78,6 +81,7 @@ impl Condition {
         let kv_bias = Affine::bias(weights.get("denoiser.cross_attention.kv.bias"));
         let mut condition = Self {
             genre: linear("genre", CONDITION),
+            gates: linear("gate", SEEN),
             mood: linear("mood", CONDITION),
             time: linear("time", CONDITION),
             whole: linear("whole", CONDITION),
@@ -95,6 +99,7 @@ impl Condition {
             scene,
             prepared: None,
             sums: Vec::new(),
+            gate: Vec::new(),
             modulation: BLOCKS
                 .iter()
                 .map(|(name, _)| Affine::bias(weights.get(&format!("denoiser.{name}.conv1.bias"))))
@@ -123,6 +128,8 @@ impl Condition {
         if known.is_none_or(|(known, _)| (&known.scene, &known.context) != (&with.scene, &with.context)) {
             self.attend(pool, with);
         }
+        self.gate = vec![0.0; SEEN];
+        self.gates.add_to(&self.genre_weights(with), &mut self.gate);
         self.sums = (0..steps).map(|step| self.sum(with, step as f32 / steps as f32)).collect();
         match &mut self.prepared {
             Some((known, n)) => {
@@ -153,11 +160,6 @@ impl Condition {
         self.mood.add_to(&[tame(with.vivid), tame(with.bright)], &mut sum);
         self.time.add_to(&angles, &mut sum);
         sum
-    }
-
-    /// 0 at noise, towards 1 at the picture.
-    pub fn time(&self, step: usize) -> f32 {
-        step as f32 / self.sums.len().max(1) as f32
     }
 
     /// Makes [`Condition::modulation`] that of a step and of what is the same in the whole latent.

@@ -1,6 +1,9 @@
 //! The decoder: from a latent to a picture, written as bytes by its last convolution.
 
-use super::{Layer, Residual, denoiser, names::DECODER};
+use super::{
+    Layer, Residual, denoiser,
+    names::{DECODER, LEVELS},
+};
 use crate::{
     diffusion::weights::Weights,
     kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
@@ -8,10 +11,12 @@ use crate::{
 
 pub(super) struct Decoder {
     conv_in: Layer,
+    features: Layer,
     res0: Residual,
     res1: Residual,
     up: Layer,
     res2: Residual,
+    res3: Residual,
     conv_out: Conv3,
     /// To -1..1, and to 0..255 with an ordered dither of one level.
     as_floats: Affine,
@@ -51,31 +56,40 @@ impl Decoder {
             conv: Conv::new(set, shape, |o, t, c| weight[(o * 4 + c) * 9 + t]),
             bias: Affine::bias(weights.get("decoder.conv_in.bias")),
         };
+        let weight = weights.get("decoder.features.weight");
+        let features = Layer {
+            conv: Conv::new(set, ConvShape::linear(LEVELS[0], c0), |o, _, c| weight[o * LEVELS[0] + c]),
+            bias: Affine::bias(weights.get("decoder.features.bias")),
+        };
         let weight = weights.get("decoder.conv_out.weight");
         let bias = weights.get("decoder.conv_out.bias");
         let dithered = bias.iter().zip(BAYER.iter().cycle());
         let dithered: Vec<f32> = dithered.map(|(b, d)| b * 127.5 + 127.5 + (f32::from(*d) - 7.5) / 16.0).collect();
         Self {
             conv_in,
+            features,
             res0: Residual::new(weights, set, "decoder.res0"),
             res1: Residual::new(weights, set, "decoder.res1"),
             up: Layer::up(weights, set, "decoder.up"),
             res2: Residual::new(weights, set, "decoder.res2"),
+            res3: Residual::new(weights, set, "decoder.res3"),
             conv_out: Conv3::new(set, c1, 48, true, |o, t, c| weight[(o * c1 + c) * 9 + t]),
             as_floats: Affine::bias(bias),
             as_bytes: Affine::new(&[127.5; 48], &dithered),
         }
     }
 
-    /// Decodes `latent`; the denoiser is done and lends its largest buffers.
+    /// Decodes `latent`, knowing the features that the denoiser made it of; they are lost, for it lends its buffers.
     pub fn run(&self, pool: &Pool, latent: &Grid, lent: &mut denoiser::Buffers, own: &mut Buffers, output: Output) {
-        let (a, b) = &mut lent.levels[0];
+        let (b, a) = &mut lent.levels[0];
         let Buffers { features, between } = own;
-        self.conv_in.conv.run(pool, latent, self.conv_in.finish(), Target::Grid(a));
+        self.features.conv.run(pool, b, self.features.finish(), Target::Grid(a));
+        self.conv_in.conv.run(pool, latent, self.conv_in.finish().accumulate(), Target::Grid(a));
         self.res0.run(pool, a, b, Activation::None);
         self.res1.run(pool, a, b, Activation::Relu);
         self.up.conv.run(pool, a, self.up.finish().before(Activation::Relu), Target::Shuffled2(features));
         self.res2.run(pool, features, between, Activation::None);
+        self.res3.run(pool, features, between, Activation::None);
         match output {
             Output::Bytes(rgba) => {
                 self.conv_out.run(pool, features, Finish::plain(&self.as_bytes), Target::Bytes(rgba));

@@ -1,9 +1,11 @@
-//! The denoiser: one Euler step of the rectified flow, from noise towards the picture's latent.
+//! The denoiser: from noise to an estimate of the picture's latent, and from noise and estimate to a better one.
+//!
+//! What it sees of the noise (blurs, guides) is made once a picture, on the pool.
 
 use super::{
     Layer,
     condition::Condition,
-    guides,
+    guides::{self, Asked, GUIDES},
     names::{BLOCKS, HEADS, LEVELS, SEEN, TALL, WHOLE},
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 };
 
 pub(super) struct Denoiser {
-    conv_in: Layer,
+    conv_in: Gated,
     blocks: [Block; 6],
     down0: Layer,
     down1: Layer,
@@ -23,10 +25,9 @@ pub(super) struct Denoiser {
     up0: Layer,
     self_attention: AttentionLayers,
     cross_attention: AttentionLayers,
-    conv_out: Conv,
-    conv_out_bias: Vec<f32>,
-    /// Bias and factor of the last convolution, for steps of the length in front.
-    stride: (f32, Affine),
+    conv_out: Layer,
+    /// The end of the last convolution in further steps.
+    mend: Affine,
 }
 
 /// `x + conv2(silu(film(conv1(x))))`, in place.
@@ -45,20 +46,27 @@ struct AttentionLayers {
 
 /// Activations of the three levels.
 pub(super) struct Buffers {
-    /// Across and down, of the round blurs and of the tall ones.
+    set: Instructions,
+    sigmas: [f64; 4],
+    /// Across and down, of the round blurs and of the tall ones, and the factor of their widths.
     blurs: [(Band, Band); 2],
+    size: f32,
     half_blurred: Grid,
-    /// Block 0: the round blurs, width after width; block 1: the tall ones and the latent; then where a cell is and the guides.
+    /// Block 0: the round blurs, width after width; block 1: the tall ones and the noise; then where a cell is, the guides,
+    /// and the estimate.
     seen: Grid,
     /// Each level's features and what lies between the two convolutions of a block.
     pub levels: [(Grid, Grid); 3],
     projected: Grid,
 }
 
-/// Channels of [`Buffers::seen`]: after the tall blurs comes the latent, then the coordinates, then the guides.
-const LATENT_AT: usize = 16 + 4 * TALL.len();
-pub(super) const PLACE_AT: usize = LATENT_AT + 4;
-/// Of a blur: near the picture even areas would reach 60.
+/// Channels of [`Buffers::seen`]: after the tall blurs comes the noise, then the coordinates, the guides, the estimate.
+const NOISE_AT: usize = 16 + 4 * TALL.len();
+pub(super) const PLACE_AT: usize = NOISE_AT + 4;
+const ESTIMATE_AT: usize = PLACE_AT + 2 + GUIDES;
+/// Of what the layers give, added to the estimate in a further step.
+const MEND: f32 = 0.5;
+/// Of a blur: of an even area it would reach 60.
 const BLUR_LIMIT: f32 = 4.0;
 
 impl Buffers {
@@ -68,18 +76,15 @@ impl Buffers {
         let aspect = width as f32 / height as f32;
         let xs = (0..height * width).map(|i| ((2 * (i % width) + 1) as f32 / width as f32 - 1.0) * aspect);
         seen.fill_channels(PLACE_AT, &ys.chain(xs).collect::<Vec<_>>());
-        // A band has four widths: the last one of the tall blurs is not used, the latent is written over it.
-        let [a, b, c] = TALL;
-        let (across, down) = ([a.0, b.0, c.0, c.0], [a.1, b.1, c.1, c.1]);
         let level = |i: usize| {
             let grid = Grid::new(LEVELS[i], height >> i, width >> i);
             (grid.clone(), grid)
         };
         Self {
-            blurs: [
-                (blurs(set, width, sigmas), blurs(set, height, sigmas)),
-                (blurs(set, width, across), blurs(set, height, down)),
-            ],
+            blurs: both_blurs(set, height, width, sigmas, 1.0),
+            set,
+            sigmas,
+            size: 1.0,
             half_blurred: Grid::borderless(16, height, width),
             seen,
             levels: [level(0), level(1), level(2)],
@@ -87,20 +92,35 @@ impl Buffers {
         }
     }
 
-    /// What the denoiser sees besides the latent itself: the blurs, width after width, and the guides made of them.
-    pub fn blur(&mut self, pool: &Pool, latent: &Grid) -> &Grid {
+    /// All that the denoiser sees of this noise, in every step.
+    pub fn see(&mut self, pool: &Pool, noise: &Grid, asked: &Asked) -> &Grid {
+        if self.size != asked.size {
+            self.size = asked.size;
+            let (height, width) = (noise.height(), noise.width());
+            self.blurs = both_blurs(self.set, height, width, self.sigmas, f64::from(asked.size));
+        }
         for (block, (across, down)) in self.blurs.iter().enumerate() {
-            across.along_rows_of_four(pool, latent, &mut self.half_blurred);
+            across.along_rows_of_four(pool, noise, &mut self.half_blurred);
             down.along_columns(pool, &self.half_blurred, &mut self.seen, block);
         }
         self.seen.limit(2, BLUR_LIMIT);
-        guides::fill(&mut self.seen, PLACE_AT);
+        self.seen.fill_from_four(NOISE_AT, noise);
+        guides::fill(pool, &mut self.seen, PLACE_AT, asked);
         &self.seen
     }
 }
 
+/// Across and down, of the round blurs and of the tall ones, `size` times as wide.
+fn both_blurs(set: Instructions, height: usize, width: usize, sigmas: [f64; 4], size: f64) -> [(Band, Band); 2] {
+    // A band has four widths: the last one of the tall blurs is not used, the noise is written over it.
+    let [a, b, c] = TALL;
+    let (across, down) = ([a.0, b.0, c.0, c.0], [a.1, b.1, c.1, c.1]);
+    let blurs = |n, sigmas: [f64; 4]| blurs(set, n, sigmas.map(|sigma| sigma * size));
+    [(blurs(width, sigmas), blurs(height, sigmas)), (blurs(width, across), blurs(height, down))]
+}
+
 /// network.py's `whole`: of each channel the mean and the moments across and down, each a unit normal for unit noise,
-/// limited because they grow large near the picture.
+/// limited because those of an even area grow large.
 pub(super) fn whole(x: &Grid) -> [f32; WHOLE] {
     let (height, width) = (x.height(), x.width());
     let ramp = |i: usize, n: usize| 2.0 * i as f32 / (n as f32 - 1.0) - 1.0;
@@ -123,15 +143,18 @@ pub(super) fn whole(x: &Grid) -> [f32; WHOLE] {
     })
 }
 
-/// network.py's `blur_matrix` for four widths: mirrored at the border, each row of unit Euclidean length.
+/// network.py's `rows` for four widths: mirrored at the border, each row of unit Euclidean length.
 fn blurs(set: Instructions, n: usize, sigmas: [f64; 4]) -> Band {
     let matrices = sigmas.map(|sigma| {
-        let radius = (3.0 * sigma).ceil() as isize;
+        // Zero where it is under a millionth of the middle, so that the band ends.
+        let bell = |k: usize| if k as f64 > 5.3 * sigma { 0.0 } else { (-0.5 * (k as f64 / sigma).powi(2)).exp() };
+        let bell: Vec<f64> = (0..=3 * n).map(bell).collect();
         let mut matrix = vec![0.0_f64; n * n];
         for (i, row) in matrix.chunks_exact_mut(n).enumerate() {
-            for k in -radius..=radius {
-                let j = (i as isize + k).rem_euclid(2 * n as isize) as usize;
-                row[j.min(2 * n - 1 - j)] += (-0.5 * (k as f64 / sigma).powi(2)).exp();
+            for (j, weight) in row.iter_mut().enumerate() {
+                // Itself, its two mirror images, and theirs.
+                let images = [i.abs_diff(j), i + j + 1, 2 * n - 1 - j - i, j + 2 * n - i, i + 2 * n - j];
+                *weight = images.iter().map(|k| bell[*k]).sum();
             }
             let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
             row.iter_mut().for_each(|v| *v /= length);
@@ -144,18 +167,8 @@ fn blurs(set: Instructions, n: usize, sigmas: [f64; 4]) -> Band {
 impl Denoiser {
     pub fn new(weights: &Weights, set: Instructions) -> Self {
         let name = |part: &str| format!("denoiser.{part}");
-        // The blurs come first in the kernels' input and after the latent in the network's.
-        let channel = |c: usize| match c {
-            0..LATENT_AT => 4 + c,
-            LATENT_AT..PLACE_AT => c - LATENT_AT,
-            _ => c,
-        };
-        let weight = weights.get("denoiser.conv_in.weight");
-        let shape = ConvShape { inputs: vec![16, 16, 16, SEEN - 48], ..ConvShape::conv3x3(SEEN, LEVELS[0]) };
-        let conv_in = Layer {
-            conv: Conv::new(set, shape, |o, t, c| weight[(o * SEEN + channel(c)) * 9 + t]),
-            bias: Affine::bias(weights.get("denoiser.conv_in.bias")),
-        };
+        let weight = weights.get("denoiser.conv_in.weight").to_vec();
+        let conv_in = Gated::new(set, weight, weights.get("denoiser.conv_in.bias"));
         let block = |i: usize| {
             let layer = |part| Layer::conv3x3(weights, set, &format!("denoiser.{}.{part}", BLOCKS[i].0));
             Block { conv1: layer("conv1").conv, conv2: layer("conv2") }
@@ -170,29 +183,32 @@ impl Denoiser {
             up0: Layer::up(weights, set, &name("up0")),
             self_attention: AttentionLayers::new(weights, set, "self_attention", &["q", "kv"]),
             cross_attention: AttentionLayers::new(weights, set, "cross_attention", &["q"]),
-            conv_out: conv_out(weights, set),
-            conv_out_bias: bias.to_vec(),
-            stride: (0.0, Affine::bias(&[0.0; 16])),
+            conv_out: Layer { conv: conv_out(weights, set), bias: Affine::bias(&bias.repeat(4)) },
+            mend: Affine::new(&[MEND; 16], &bias.repeat(4).iter().map(|b| MEND * b).collect::<Vec<_>>()),
         }
     }
 
-    /// `x += velocity(x, t) dt` for step `step` of those that `condition` was prepared for.
+    /// One step on what [`Buffers::see`] has seen: `estimate` becomes a better one, or in step 0 the first.
     pub fn step(
         &mut self,
         pool: &Pool,
-        x: &mut Grid,
+        estimate: &mut Grid,
         buffers: &mut Buffers,
         condition: &mut Condition,
         step: usize,
-        dt: f32,
+        moments: &[f32; WHOLE],
     ) {
-        buffers.blur(pool, x);
         let Buffers { seen, levels, projected, .. } = buffers;
         let [(a0, b0), (a1, b1), (a2, b2)] = levels;
-        condition.modulate(step, &whole(x));
+        condition.modulate(step, moments);
+        if step == 0 {
+            seen.clear_four(ESTIMATE_AT);
+        } else {
+            seen.fill_from_four(ESTIMATE_AT, estimate);
+        }
         let films = &condition.modulation;
-        seen.fill_from_four(LATENT_AT, x);
-        self.conv_in.conv.run(pool, seen, self.conv_in.finish(), Target::Grid(a0));
+        self.conv_in.open(&condition.gate);
+        self.conv_in.layer.conv.run(pool, seen, self.conv_in.layer.finish(), Target::Grid(a0));
         self.blocks[0].run(pool, a0, b0, &films[0], Activation::None);
         self.down0.conv.run(pool, a0, self.down0.finish(), Target::Grid(a1));
         self.blocks[1].run(pool, a1, b1, &films[1], Activation::None);
@@ -205,20 +221,46 @@ impl Denoiser {
         self.blocks[4].run(pool, a1, b1, &films[4], Activation::None);
         self.up0.conv.run(pool, a1, self.up0.finish().accumulate(), Target::Shuffled2(a0));
         self.blocks[5].run(pool, a0, b0, &films[5], Activation::Silu);
-        if self.stride.0 != dt {
-            let bias = &self.conv_out_bias;
-            self.stride.0 = dt;
-            self.stride.1.set((0..16).map(|lane| (dt, dt * bias[lane % 4])));
-        }
-        x.scale(1.0 + dt * known_velocity(condition.time(step)));
-        self.conv_out.run(pool, a0, Finish::plain(&self.stride.1).accumulate(), Target::Grid(x));
+        let finish = if step == 0 { self.conv_out.finish() } else { Finish::plain(&self.mend).accumulate() };
+        self.conv_out.conv.run(pool, a0, finish, Target::Grid(estimate));
     }
 }
 
-/// network.py's `k`: what is known of the velocity before looking, in units of `x_t`. At time 0 it is -1: the layers give
-/// the picture's latent itself.
-fn known_velocity(t: f32) -> f32 {
-    (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t))
+/// The first convolution. Each genre looks at its own channels: their factors are multiplied into the packed weights when
+/// the genres change.
+struct Gated {
+    set: Instructions,
+    weight: Vec<f32>,
+    gate: Vec<f32>,
+    layer: Layer,
+}
+
+impl Gated {
+    fn new(set: Instructions, weight: Vec<f32>, bias: &[f32]) -> Self {
+        let gate = vec![1.0; SEEN];
+        let layer = Layer { conv: Self::pack(set, &weight, &gate), bias: Affine::bias(bias) };
+        Self { set, weight, gate, layer }
+    }
+
+    fn open(&mut self, gate: &[f32]) {
+        if self.gate != gate {
+            self.gate.clear();
+            self.gate.extend_from_slice(gate);
+            self.layer.conv = Self::pack(self.set, &self.weight, gate);
+        }
+    }
+
+    fn pack(set: Instructions, weight: &[f32], gate: &[f32]) -> Conv {
+        // The blurs come first in the kernels' input and after the noise in the network's.
+        let channel = |c: usize| match c {
+            0..NOISE_AT => 4 + c,
+            NOISE_AT..PLACE_AT => c - NOISE_AT,
+            _ => c,
+        };
+        Conv::new(set, ConvShape::conv3x3(SEEN, LEVELS[0]), |o, t, c| {
+            weight[(o * SEEN + channel(c)) * 9 + t] * gate[channel(c)]
+        })
+    }
 }
 
 /// The last convolution, to four channels: four neighbouring pixels are computed as one block of sixteen lanes, at

@@ -1,57 +1,146 @@
-//! network.py's `guides`: sine and cosine of the phases that the training pictures' lines are drawn at.
+//! lines.py's `guides`: where each cell lies to the lines that pictures are composed of.
 //!
-//! They spare the denoiser the learning of periodic functions of the blurs. Once a step, on the generating thread.
+//! Sine and cosine of phases, and limited distances from ridges, curtains, shores and petals: they spare the denoiser the
+//! learning of periodic and steep functions of the blurs. Once a picture, row by row on the pool.
 
-use std::f32::consts::TAU;
+mod landscape;
+mod pattern;
 
-use super::names::GUIDES;
-use crate::kernels::Grid;
+use super::{
+    condition::tame,
+    names::{DENSITY, HORIZON, WHOLE},
+};
+use crate::{
+    diffusion::Conditioning,
+    kernels::{Grid, Pool},
+};
 
-/// Cells from centre to centre of the two bent lattices of blossoms and cell bodies.
-const PERIODS: [f32; 2] = [16.0, 8.0];
-/// Of a lattice by the fields, in periods.
-const BEND: f32 = 0.16;
-const PETALS: [f32; 2] = [5.0, 6.0];
-/// Which blur bends each lattice, and which channel of it turns the petals.
-const BLUR: [usize; 2] = [8, 4];
-const LEAN: [usize; 2] = [3, 2];
+/// In this order: rings and arcs, two lattices, aurora, mountains, surf, panes.
+pub(super) const GUIDES: usize =
+    pattern::RINGS + 2 * pattern::LATTICE + landscape::AURORA + landscape::MOUNTAINS + landscape::SURF + pattern::PANES;
+/// Cells: how far from a line its distance is told.
+const EDGE: f32 = 2.5;
+/// Blurs of the latent, four channels each.
+const BLURS: usize = 28;
 
-/// From the round blurs in block 0 and the coordinates at channel `place`, to the channels behind these.
-pub(super) fn fill(seen: &mut Grid, place: usize) {
-    let (height, width) = (seen.height(), seen.width());
-    for row in 0..height {
-        let iy = row as f32 - (height as f32 - 1.0) / 2.0;
-        for column in 0..width {
-            let ix = column as f32 - (width as f32 - 1.0) / 2.0;
-            let blur = |channel: usize, sigma: usize| seen.get(4 * sigma.ilog2() as usize + channel, row, column);
-            let (y, x) = (seen.get(place, row, column), seen.get(place + 1, row, column));
-            let values = of_cell(blur, (y, x), (iy, ix));
-            for (i, value) in values.into_iter().enumerate() {
-                seen.set(place + 2 + i, row, column, value);
-            }
+/// What is the same in the whole picture.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asked {
+    /// Factor of the width of every blur and lattice, from the density.
+    pub size: f32,
+    pub moments: [f32; WHOLE],
+    horizon: f32,
+    /// Amplitude of structure, from the mood.
+    swing: f32,
+    /// A cell's share of y, and width over height.
+    cell: f32,
+    aspect: f32,
+}
+
+impl Asked {
+    pub fn new(with: &Conditioning, moments: [f32; WHOLE], height: usize, width: usize) -> Self {
+        let scene = |i: usize| with.scene.get(i).copied().map_or(0.0, tame);
+        let density = scene(DENSITY);
+        Self {
+            size: 1.0 - density * if density > 0.0 { 0.25 } else { 0.35 },
+            moments,
+            horizon: scene(HORIZON),
+            swing: 1.0 + 0.15 * tame(with.vivid),
+            cell: 2.0 / height as f32,
+            aspect: width as f32 / height as f32,
         }
+    }
+
+    /// 0 the mean of a channel, 1 its moment across, 2 its moment down.
+    fn whole(&self, channel: usize, kind: usize) -> f32 {
+        self.moments[3 * channel + kind]
     }
 }
 
-fn of_cell(blur: impl Fn(usize, usize) -> f32, (y, x): (f32, f32), (iy, ix): (f32, f32)) -> [f32; GUIDES] {
-    let ink = 1.15 * (1.25 * blur(0, 8) + 0.75 * blur(1, 4) + 0.16 * blur(2, 2) + 0.25);
-    let r = (x * x + (y + 0.1) * (y + 0.1)).sqrt();
-    let arc = 3.3 * r + 0.55 * blur(0, 8) + 0.30 * blur(1, 4);
-    let flow = 1.25 * blur(2, 4) + 0.8 * blur(3, 8) + 1.1 * x;
-    let mut out = [0.0; GUIDES];
-    for (pair, phase) in [(0, ink), (2, ink / 4.0), (5, arc), (7, flow)] {
-        (out[pair], out[pair + 1]) = (phase * TAU).sin_cos();
+/// One cell: its blurs and its place.
+struct Cell<'a> {
+    asked: &'a Asked,
+    blurs: [f32; BLURS],
+    /// From the middle, y from -1 to 1, and both in cells.
+    y: f32,
+    x: f32,
+    iy: f32,
+    ix: f32,
+}
+
+/// Blurs by their widths in cells, across and down.
+#[derive(Clone, Copy)]
+enum Blur {
+    B1,
+    B2,
+    B4,
+    B8,
+    Tall1x4,
+    Tall2x4,
+    Tall4x8,
+}
+
+impl Cell<'_> {
+    fn field(&self, channel: usize, blur: Blur) -> f32 {
+        self.blurs[4 * blur as usize + channel]
     }
-    out[4] = r;
-    for k in 0..2 {
-        let (period, bent) = (PERIODS[k], |channel| BEND * blur(channel, BLUR[k]));
-        let (uy, ux) = (iy / period - bent(0), ix / period - bent(1));
-        let (vy, vx) = ((uy - uy.round_ties_even()) * period, (ux - ux.round_ties_even()) * period);
-        let at = 9 + 6 * k;
-        (out[at], out[at + 1]) = (uy * TAU).sin_cos();
-        (out[at + 2], out[at + 3]) = (ux * TAU).sin_cos();
-        out[at + 4] = (PETALS[k] * (vy.atan2(vx + 1e-6) + 0.9 * blur(LEAN[k], BLUR[k]))).cos();
-        out[at + 5] = (vy * vy + vx * vx).sqrt() / period;
+
+    /// A distance in units of y, limited: -1 and 1 are [`EDGE`] cells away.
+    fn near(&self, distance: f32) -> f32 {
+        near_cells(distance / self.asked.cell)
     }
-    out
+}
+
+fn near_cells(distance: f32) -> f32 {
+    (distance / EDGE).clamp(-1.0, 1.0)
+}
+
+/// Writes one guide after the other.
+struct Out<'a> {
+    values: &'a mut [f32; GUIDES],
+    at: usize,
+}
+
+impl Out<'_> {
+    fn push(&mut self, value: f32) {
+        self.values[self.at] = value;
+        self.at += 1;
+    }
+
+    /// Sine and cosine of a phase in turns.
+    fn push_phase(&mut self, turns: f32) {
+        let (sin, cos) = (turns * std::f32::consts::TAU).sin_cos();
+        self.push(sin);
+        self.push(cos);
+    }
+}
+
+/// From the blurs in the first two blocks and the coordinates at channel `place`, to the channels behind these.
+pub(super) fn fill(pool: &Pool, seen: &mut Grid, place: usize, asked: &Asked) {
+    let middle = |n: usize| (n as f32 - 1.0) / 2.0;
+    let (middle_y, middle_x) = (middle(seen.height()), middle(seen.width()));
+    seen.each_row(pool, |row, cells| {
+        for column in 0..cells.width() {
+            let cell = Cell {
+                asked,
+                blurs: std::array::from_fn(|i| cells.get(i, column)),
+                y: cells.get(place, column),
+                x: cells.get(place + 1, column),
+                iy: row as f32 - middle_y,
+                ix: column as f32 - middle_x,
+            };
+            let mut values = [0.0; GUIDES];
+            let mut out = Out { values: &mut values, at: 0 };
+            let (arc, flow) = pattern::rings(&cell, &mut out);
+            pattern::lattice(&cell, 0, &mut out);
+            pattern::lattice(&cell, 1, &mut out);
+            landscape::aurora(&cell, &mut out);
+            landscape::mountains(&cell, &mut out);
+            landscape::surf(&cell, &mut out);
+            pattern::panes(arc, flow, &mut out);
+            for (i, value) in values.into_iter().enumerate() {
+                cells.set(place + 2 + i, column, value);
+            }
+        }
+    });
 }

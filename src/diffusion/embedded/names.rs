@@ -1,6 +1,6 @@
 //! What a file of the box must hold: its head, and each tensor of network.py by name and shape.
 
-use super::{FACTOR, LATENT, MAX_STEPS, MULTIPLE};
+use super::{FACTOR, LATENT, MAX_STEPS, MULTIPLE, guides::GUIDES};
 use crate::{
     diffusion::{Card, weights::Weights},
     latent::Shape,
@@ -17,10 +17,12 @@ pub(super) const ENCODER: [usize; 2] = [64, 96];
 pub(super) const TIME: usize = 16;
 /// Blurs of the latent that are taller than wide: cells across and down.
 pub(super) const TALL: [(f64, f64); 3] = [(1.0, 4.0), (2.0, 4.0), (4.0, 8.0)];
-/// Phases of the lines that pictures are composed of.
-pub(super) const GUIDES: usize = 9 + 6 * 2;
-/// Channels of the denoiser's input: the latent, four round and three tall blurs of it, two coordinates, the guides.
-pub(super) const SEEN: usize = LATENT * (1 + 4 + TALL.len()) + 2 + GUIDES;
+/// Channels of the denoiser's input: the noise, four round and three tall blurs of it, two coordinates, the guides, and the
+/// estimate that the step before has made.
+pub(super) const SEEN: usize = LATENT * (1 + 4 + TALL.len()) + 2 + GUIDES + LATENT;
+/// Places of density and horizon among the scene's values: they act on what is seen.
+pub(super) const DENSITY: usize = 2;
+pub(super) const HORIZON: usize = 3;
 /// Of each channel of the latent its mean and its moments across and down.
 pub(super) const WHOLE: usize = 3 * LATENT;
 
@@ -50,10 +52,10 @@ impl Head {
                 "is a safetensors file but not a model of wavedream (its head lacks wavedream = box)".to_owned()
             );
         }
-        if entry("version") != "1" {
+        if entry("version") != "2" {
             let version = entry("version");
             return Err(format!(
-                "is a model of version {version:?}; this program reads version 1: take a newer program"
+                "is a model of version {version:?}; this program reads version 2: take the program that the model came with, or train it anew"
             ));
         }
         let words = |key: &str| entry(key).split(',').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
@@ -119,13 +121,14 @@ fn layers() -> Vec<Layer> {
     }
     let [d0, d1] = DECODER;
     add("decoder.conv_in", d0, LATENT, Some(3));
+    add("decoder.features", d0, c0, Some(1));
     add("decoder.up", 4 * d1, d0, Some(1));
     add("decoder.conv_out", 48, d1, Some(3));
     let [e0, e1] = ENCODER;
     add("encoder.conv_in", e0, 48, Some(3));
     add("encoder.down", e1, 4 * e0, Some(1));
     add("encoder.conv_out", LATENT, e1, Some(3));
-    let residuals = [("decoder.res0", d0), ("decoder.res1", d0), ("decoder.res2", d1)];
+    let residuals = [("decoder.res0", d0), ("decoder.res1", d0), ("decoder.res2", d1), ("decoder.res3", d1)];
     for (name, c) in residuals.into_iter().chain([("encoder.res0", e0), ("encoder.res1", e1), ("encoder.res2", e1)]) {
         add(&format!("{name}.conv1"), c, c, Some(3));
         add(&format!("{name}.conv2"), c, c, Some(3));
@@ -136,6 +139,7 @@ fn layers() -> Vec<Layer> {
 fn tensors(genres: usize, scene: usize) -> Vec<(String, Vec<usize>)> {
     let mut all = vec![
         ("denoiser.genre.weight".to_owned(), vec![CONDITION, genres]),
+        ("denoiser.gate.weight".to_owned(), vec![SEEN, genres]),
         ("denoiser.mood.weight".to_owned(), vec![CONDITION, 2]),
         ("denoiser.whole.weight".to_owned(), vec![CONDITION, WHOLE]),
         ("denoiser.null".to_owned(), vec![1, 1, CONTEXT]),
@@ -161,7 +165,7 @@ fn tensors(genres: usize, scene: usize) -> Vec<(String, Vec<usize>)> {
 /// Operations of a picture: every layer at the places where it runs.
 pub(super) fn flops(shape: Shape, steps: usize, genres: usize) -> u64 {
     let cells = (shape.height * shape.width) as u64;
-    let mut denoiser = 2 * (CONDITION * (genres + 2 + WHOLE)) as u64;
+    let mut denoiser = 2 * (CONDITION * (genres + 2 + WHOLE) + SEEN * genres) as u64;
     let mut decoder = 0;
     for layer in layers() {
         let side = layer.side.unwrap_or(1);
@@ -170,7 +174,7 @@ pub(super) fn flops(shape: Shape, steps: usize, genres: usize) -> u64 {
         let has = |part: &str| name.contains(part);
         match name {
             _ if has("encoder.") => {}
-            _ if has("decoder.res2") || name == "decoder.conv_out" => decoder += one * cells * 4,
+            _ if has("decoder.res2") || has("decoder.res3") || name == "decoder.conv_out" => decoder += one * cells * 4,
             _ if has("decoder.") => decoder += one * cells,
             // The only context token that is always there.
             _ if has("film") || has("time") || name == "denoiser.cond" || has("cross_attention.kv") => denoiser += one,
