@@ -38,6 +38,9 @@ use crate::{
 /// How long a message stays in the overlay; the panel keeps them all.
 const MESSAGE: Duration = Duration::from_secs(20);
 
+/// How often the panel is told what moves each parameter.
+const MAPPED: Duration = Duration::from_millis(500);
+
 /// Opens the window and plays until it is closed.
 pub fn run(args: PlayArgs) -> Result<()> {
     let Setup { desk, shaders, model, source, mut warnings } = set_up(&args.show)?;
@@ -107,6 +110,8 @@ struct Show {
     log: Log,
     /// Of rates and latencies, for the panel.
     history: History,
+    /// When the panel was last told what moves each parameter.
+    mapped_at: Option<Instant>,
 }
 
 impl Show {
@@ -145,6 +150,7 @@ impl Show {
             begun: Instant::now(),
             log,
             history: History::default(),
+            mapped_at: None,
             midi: Midi::start(&table, desk.presets().folders())?,
             motion,
             desk,
@@ -388,6 +394,11 @@ impl StageApp for Show {
         panel::feed::presets(data, self.desk.presets(), self.desk.current().map(|preset| preset.id.as_str()));
         panel::feed::models(data, &self.painting_model, self.loader.name());
         data.follow(self.desk.table());
+        if self.mapped_at.is_none_or(|at| at.elapsed() >= MAPPED) {
+            self.mapped_at = Some(Instant::now());
+            let movers = self.midi.movers().chain(self.motion.movers()).chain(self.outside.movers());
+            data.map(&movers.collect::<Vec<_>>());
+        }
         data.history.clone_from(&self.history);
         data.messages.clear();
         data.messages.extend(self.log.all(Instant::now()).chain(self.shader_messages()));

@@ -55,6 +55,11 @@ impl Outside {
         self.remote.messages()
     }
 
+    /// Every parameter that a learned address moves, with that address.
+    pub fn movers(&self) -> impl Iterator<Item = (String, String)> {
+        self.remote.learned().bindings.into_iter().map(|binding| (binding.parameter, binding.address))
+    }
+
     /// True when it is time for [`Outside::put`].
     pub fn is_due(&mut self) -> bool {
         let due = self.put_at.is_none_or(|at| at.elapsed() >= PERIOD);

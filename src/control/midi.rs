@@ -137,6 +137,17 @@ impl Midi {
         self.engine.devices().iter().flat_map(of_device).collect()
     }
 
+    /// Every parameter that a control moves, with that control as people call it.
+    pub fn movers(&self) -> impl Iterator<Item = (String, String)> {
+        let of_device = |device: &Device| {
+            let name = short(&device.name).to_owned();
+            let controls = device.map.controls.iter();
+            let moved = controls.filter_map(|control| Some((control.target.clone()?, control.shown().to_string())));
+            moved.map(|(path, shown)| (path.to_string(), format!("{shown} of {name}"))).collect::<Vec<_>>()
+        };
+        self.engine.devices().iter().flat_map(of_device)
+    }
+
     /// The parameter that waits for a control.
     pub fn learning(&self) -> Option<&str> {
         self.engine.learning().path()

@@ -87,6 +87,14 @@ impl Motion {
         self.now_secs
     }
 
+    /// Every parameter that is modulated, with what modulates it.
+    pub fn movers(&self) -> impl Iterator<Item = (String, String)> {
+        let lfos = self.lfos.iter().enumerate().map(|(at, lfo)| (lfo.target(), format!("LFO {}", at + 1)));
+        let followers = self.envelopes.iter().enumerate();
+        let followers = followers.map(|(at, follower)| (follower.target(), format!("follower {}", at + 1)));
+        lfos.chain(followers).filter(|(path, _)| !path.is_empty()).map(|(path, name)| (path.to_string(), name))
+    }
+
     /// The beat: read its [`Beat::position`].
     pub fn beat(&self) -> &Beat {
         &self.beat

@@ -93,13 +93,14 @@ pub struct ParamRow {
 
 impl ParamRow {
     pub fn new(handle: Handle) -> Self {
+        let param = handle.param();
         let mut row = Self {
-            param: handle.param(),
+            read_only: param.read_only,
+            param,
             value: handle.value(),
             played: 0.0,
             origin: handle.origin(),
             mapped: String::new(),
-            read_only: false,
             handle,
         };
         row.follow();
@@ -156,6 +157,14 @@ impl PanelData {
         } else {
             self.layout = table.layout();
             self.params = table.all().into_iter().map(ParamRow::new).collect();
+        }
+    }
+
+    /// Tells each parameter what moves it: pairs of a path and a control's name.
+    pub fn map(&mut self, movers: &[(String, String)]) {
+        for row in &mut self.params {
+            let of_row = movers.iter().filter(|(path, _)| *path == row.param.path).map(|(_, name)| name.as_str());
+            row.mapped = of_row.collect::<Vec<_>>().join(", ");
         }
     }
 

@@ -133,7 +133,11 @@ fn parameter(handle: &Handle, order: usize) -> Json {
         "FULL_PATH": param.path,
         "DESCRIPTION": param.about,
         "TYPE": type_tag(&param.kind, &value),
-        "ACCESS": if param.kind == Kind::Trigger { 2 } else { 3 },
+        "ACCESS": match param.kind {
+            _ if param.read_only => 1,
+            Kind::Trigger => 2,
+            _ => 3,
+        },
         "ORDER": order,
     });
     if param.kind != Kind::Trigger {
