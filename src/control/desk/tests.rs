@@ -200,13 +200,13 @@ fn presets_are_saved_copied_renamed_and_deleted_by_parameters() {
 fn a_shipped_preset_can_be_saved_over_and_comes_back_when_that_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let table = crate::app::full_table(&crate::diffusion::card("box").unwrap());
-    let save = Some(folder.path().join("not/yet/there"));
-    let (presets, _) = Presets::load(&table, Folders { read: Vec::new(), save: save.clone() });
+    let save = folder.path().join("not/yet/there");
+    let (presets, _) = Presets::load(&table, Folders { read: Vec::new(), save: Some(save.clone()) });
     let mut desk = Desk::new(table, presets).unwrap();
     desk.recall("ink", Some(0.0)).unwrap();
     assert!(set(&mut desk, &["/preset/delete=1"])[0].contains("part of the program"));
     set(&mut desk, &["/dream/vivid=0.25", "/preset/save=1"]);
-    assert_eq!(files(&save.unwrap()), ["01-ink.toml"]);
+    assert_eq!(files(&save), ["01-ink.toml"]);
     desk.recall("1", Some(0.0)).unwrap();
     assert_eq!(vivid(&desk), 0.25);
     set(&mut desk, &["/preset/delete=1"]);

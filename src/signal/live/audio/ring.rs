@@ -70,7 +70,7 @@ mod tests {
         let (mut read, mut out) = (0, Vec::new());
         ring.write((0..1001).map(|n| n as f32));
         let dropped = ring.read(&mut read, &mut out);
-        assert!(dropped % 2 == 0 && out[0] == dropped as f32);
+        assert!(dropped.is_multiple_of(2) && out[0] == dropped as f32);
         assert_eq!((dropped + out.len(), *out.last().unwrap()), (1001, 1000.0));
     }
 
