@@ -2,6 +2,8 @@
 //!
 //! A section is a heading, what stands under it, and a sentence for when nothing does. More kinds are more sections.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value as Json, json};
 
@@ -12,7 +14,11 @@ use crate::{
         Folders,
         midi::{Maps, System, ports::Ports},
     },
+    signal::{self, live::lsl::StreamInfo},
 };
+
+/// How long streams have to answer: outlets are asked twice in it.
+const LSL_WAIT: Duration = Duration::from_millis(1200);
 
 /// Devices of one kind.
 struct Section {
@@ -31,8 +37,39 @@ struct Device {
 }
 
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let sections = [midi(), adapters()];
+    let sections = [audio(), lsl(), midi(), adapters()];
     print(&if args.json { format!("{:#}\n", as_json(&sections)) } else { as_text(&sections) })
+}
+
+fn audio() -> Section {
+    let device = |(name, url): (String, String)| Device { json: json!({ "name": name, "url": url }), name, about: url };
+    Section {
+        heading: "Audio inputs",
+        key: "audio",
+        none: "none; audio://default waits for one",
+        devices: signal::live::audio_inputs().into_iter().map(device).collect(),
+    }
+}
+
+fn lsl() -> Section {
+    let device = |stream: StreamInfo| {
+        let url = format!("lsl://{}", stream.name.replace('%', "%25").replace('?', "%3F").replace(' ', "%20"));
+        let rate = if stream.rate_hz > 0.0 { format!("{} Hz", stream.rate_hz) } else { "without a beat".into() };
+        Device {
+            about: format!("{url}  {}, {} channels, {rate}, on {}", stream.kind, stream.channel_count, stream.hostname),
+            json: json!({
+                "name": stream.name, "url": url, "type": stream.kind, "channels": stream.channel_count,
+                "rate_hz": stream.rate_hz, "host": stream.hostname, "source_id": stream.source_id,
+            }),
+            name: stream.name,
+        }
+    };
+    Section {
+        heading: "LSL streams",
+        key: "lsl",
+        none: "none that answers on this network",
+        devices: signal::live::lsl::streams(LSL_WAIT).into_iter().map(device).collect(),
+    }
 }
 
 fn midi() -> Section {
