@@ -42,7 +42,7 @@ pub(super) fn numbers(painter: &Painter, layout: &Layout, data: &OverlayData, pa
         ("screen", number(pace.frames_per_s, 0), "/s", rate_color(pace.frames_per_s, 24.0, 12.0)),
         ("slowest frame", number(pace.slowest_ms, 0), "ms", ink::BRIGHT),
         ("latency", number(data.latency_ms, 0), "ms", ink::BRIGHT),
-        ("denoise + decode", format!("{denoise} + {decode}"), "ms", ink::BRIGHT),
+        ("model", format!("{denoise} + {decode}"), "ms", ink::BRIGHT),
         ("size", format!("{width} × {height}"), steps(data.steps), ink::BRIGHT),
     ];
     let row_height = inside.height() / rows.len() as f32;
