@@ -40,7 +40,7 @@ pub use nearest::nearest;
 pub use param::{Curve, Kind, Origin, Param, Recall, Value, shown};
 pub use preset::{Preset, PresetError};
 pub use presets::{Folders, Presets, SHIPPED};
-pub use reference::{as_json, as_markdown, as_text};
+pub use reference::{as_json, as_markdown, as_text, decimal, plain};
 pub use setting::{Clamped, Outcome, SetError};
 pub use table::Table;
 pub use tap::{Change, Tap, What};

@@ -127,16 +127,6 @@ impl Midi {
         self.engine.devices()
     }
 
-    /// The controls that move a parameter, as people call them, for the panel.
-    pub fn moved_by(&self, path: &str) -> Vec<String> {
-        let moves = |control: &&Control| control.target.as_deref() == Some(path);
-        let of_device = |device: &Device| {
-            let controls = device.map.controls.iter().filter(moves);
-            controls.map(|control| format!("{} of {}", control.shown(), short(&device.name))).collect::<Vec<_>>()
-        };
-        self.engine.devices().iter().flat_map(of_device).collect()
-    }
-
     /// Every parameter that a control moves, with that control as people call it.
     pub fn movers(&self) -> impl Iterator<Item = (String, String)> {
         let of_device = |device: &Device| {

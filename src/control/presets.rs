@@ -81,7 +81,7 @@ impl Presets {
         for (file, text) in SHIPPED {
             keep_checked(&mut found, Preset::parse(text, file), table, &mut problems);
         }
-        for file in self.folders.read.iter().flat_map(|folder| files(folder)) {
+        for file in self.folders.read.iter().flat_map(|folder| toml_files(folder)) {
             let before = self.presets.values().find(|preset| Path::new(&preset.file) == file).cloned();
             if !keep_checked(&mut found, read(&file), table, &mut problems)
                 && let Some(before) = before
@@ -195,8 +195,8 @@ fn read(file: &Path) -> Result<Preset, PresetError> {
     Preset::parse(&text, &name)
 }
 
-/// The presets in a folder, by name; nothing where there is no folder any more.
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// The TOML files in a folder, by name; nothing where there is no folder any more.
+pub(in crate::control) fn toml_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> =
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();

@@ -105,7 +105,8 @@ fn type_name(kind: &Kind) -> &'static str {
     }
 }
 
-fn plain(value: &Value) -> Json {
+/// A value as JSON.
+pub fn plain(value: &Value) -> Json {
     match value {
         Value::Float(number) => json!(decimal(*number)),
         Value::Int(number) => json!(number),
@@ -115,8 +116,8 @@ fn plain(value: &Value) -> Json {
     }
 }
 
-/// As a person wrote it: shaders declare in f32, whose 0.7 is 0.699999988 here.
-fn decimal(number: f64) -> f64 {
+/// As a person wrote it: what came as an f32, from shaders or over OSC, has more digits than were meant.
+pub fn decimal(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
 

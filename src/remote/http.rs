@@ -15,7 +15,7 @@ mod token;
 mod tree;
 
 use std::{
-    io::{self, ErrorKind},
+    io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::JoinHandle,
@@ -24,7 +24,7 @@ use std::{
 
 use tokio::{runtime, sync::Notify};
 
-use super::core::Core;
+use super::{core::Core, listen::why_not_bound};
 use connections::Connections;
 use gate::Gate;
 pub use token::{Token, TokenError};
@@ -123,11 +123,7 @@ impl Server {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.has_failed, true) {
-                    let why = if error.kind() == ErrorKind::AddrInUse {
-                        "another program has this port".into()
-                    } else {
-                        error.to_string()
-                    };
+                    let why = why_not_bound(&error);
                     self.core.say(format!(
                         "there is no control page at {}: {why}; it is tried again, and --http ADDR takes another",
                         self.address

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
@@ -19,6 +20,14 @@ pub enum Listen {
 )]
 pub struct ListenError {
     port: u16,
+}
+
+/// Why an address cannot be listened at, for a sentence.
+pub(super) fn why_not_bound(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => "another program has this port".into(),
+        _ => error.to_string(),
+    }
 }
 
 impl Listen {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::Map;
-use crate::control::Folders;
+use crate::control::{Folders, presets::toml_files};
 
 macro_rules! shipped {
     ($($file:literal),* $(,)?) => {
@@ -82,7 +82,7 @@ impl Maps {
                 Err(error) => problems.push(error.to_string()),
             }
         }
-        for file in self.read.iter().flat_map(|folder| files(folder)) {
+        for file in self.read.iter().flat_map(|folder| toml_files(folder)) {
             match read(&file) {
                 Ok(map) => {
                     found.insert(map.id.clone(), Arc::new(map));
@@ -145,14 +145,6 @@ fn read(file: &Path) -> Result<Map, MapError> {
     Map::parse(&text, &name)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> =
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
-    files.sort();
-    files
-}
-
 /// Writes a file whole or not at all: a full disk or a pulled plug leaves the old one.
 fn write_whole(path: &Path, text: &str) -> Result<(), MapError> {
     let failed = |error: std::io::Error| MapError::File {
@@ -191,7 +183,7 @@ mod tests {
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(maps.iter().count(), SHIPPED_MAPS.len());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets/controllers");
-        let names: Vec<_> = files(&folder).iter().map(|f| f.file_name().unwrap().to_owned()).collect();
+        let names: Vec<_> = toml_files(&folder).iter().map(|f| f.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, SHIPPED_MAPS.iter().map(|(file, _)| *file).collect::<Vec<_>>());
     }
 

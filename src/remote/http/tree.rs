@@ -10,7 +10,7 @@ use rosc::OscType;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    control::{Curve, Handle, Kind, Param, Value},
+    control::{Curve, Handle, Kind, Param, Value, decimal, plain},
     remote::{core::Core, osc::Reading},
 };
 
@@ -193,21 +193,6 @@ fn type_tag(kind: &Kind, value: &Value) -> &'static str {
         Kind::Choice(_) | Kind::Text => "s",
         Kind::Trigger => "I",
     }
-}
-
-fn plain(value: &Value) -> Json {
-    match value {
-        Value::Float(number) => json!(decimal(*number)),
-        Value::Int(number) => json!(number),
-        Value::Bool(on) => json!(on),
-        Value::Text(text) => json!(**text),
-        Value::Pulse => Json::Null,
-    }
-}
-
-/// As a person wrote it: what came as a float of 32 bits has more digits than were meant.
-fn decimal(number: f64) -> f64 {
-    (number * 1e6).round() / 1e6
 }
 
 /// By the names of the proposal's list where it has them.

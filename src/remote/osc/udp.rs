@@ -21,7 +21,10 @@ use super::{
     Answer, LARGEST_BYTES, Sender,
     subscribers::{self, Subscribers},
 };
-use crate::{control::Origin, remote::core::Core};
+use crate::{
+    control::Origin,
+    remote::{core::Core, listen::why_not_bound},
+};
 
 /// Between two attempts to open the socket.
 const RETRY: Duration = Duration::from_secs(2);
@@ -96,11 +99,7 @@ impl Line {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.has_failed, true) {
-                    let why = if error.kind() == ErrorKind::AddrInUse {
-                        "another program has this port".into()
-                    } else {
-                        error.to_string()
-                    };
+                    let why = why_not_bound(&error);
                     self.core.say(format!(
                         "OSC is not heard at {}: {why}; it is tried again, and --osc ADDR takes another",
                         self.address

@@ -88,11 +88,7 @@ struct Receiver {
 
 impl Receive for Receiver {
     fn receive(&mut self, link: &Link) -> Result<Ending, String> {
-        let socket = match self.socket.take() {
-            Some(socket) => socket,
-            None => socket::bind(&self.address, self.local).map_err(|error| error.to_string())?,
-        };
-        link.status(format!("listening on {}", socket.local_addr().unwrap_or(self.local)));
+        let socket = socket::listen(self.socket.take(), &self.address, self.local, link)?;
         let mut buffer = vec![0; socket::MAX_PACKET];
         while !link.stopped() {
             let packet = socket::receive(&socket, &mut buffer)

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
+use super::handover::Link;
 use crate::signal::SourceError;
 use crate::signal::url::Address;
 
@@ -33,6 +34,21 @@ pub fn local_address(address: &Address, text: &str, default_port: u16) -> Result
     };
     let host = if host.is_empty() || host == "*" { "0.0.0.0" } else { host.trim_matches(['[', ']']) };
     (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(wrong)
+}
+
+/// The socket that was bound at the start, or after a fault another one; tells where it listens.
+pub fn listen(
+    bound: Option<UdpSocket>,
+    address: &Address,
+    local: SocketAddr,
+    link: &Link,
+) -> Result<UdpSocket, String> {
+    let socket = match bound {
+        Some(socket) => socket,
+        None => bind(address, local).map_err(|error| error.to_string())?,
+    };
+    link.status(format!("listening on {}", socket.local_addr().unwrap_or(local)));
+    Ok(socket)
 }
 
 /// Binds; the error names the way out.
