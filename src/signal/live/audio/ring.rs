@@ -1,7 +1,7 @@
 //! Samples from the sound card's call-back to a thread that polls: written without allocation, lock or wait. Who reads
 //! too slowly loses the oldest, and is told how many.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// A ring of samples with one writer and one reader.
 #[derive(Debug)]
@@ -13,7 +13,8 @@ pub struct SampleRing {
 }
 
 impl SampleRing {
-    /// Room for twice as many samples as may be behind: what the writer is just overwriting is never read.
+    /// Room for twice as many samples as may be behind, for blocks of at most half of it: what the writer is just
+    /// overwriting is never told as heard.
     pub fn new(samples: usize, frame: usize) -> Self {
         let frame = frame.max(1);
         let length = 2 * samples.div_ceil(frame).max(1) * frame;
@@ -23,6 +24,8 @@ impl SampleRing {
     /// Lives on the audio thread.
     pub fn write(&self, samples: impl Iterator<Item = f32>) {
         let mut at = self.written.load(Ordering::Relaxed);
+        // Whoever sees a sample of this block sees also how far the blocks before it went.
+        fence(Ordering::Release);
         for sample in samples {
             self.slots[(at % self.slots.len() as u64) as usize].store(sample.to_bits(), Ordering::Relaxed);
             at += 1;
@@ -40,10 +43,20 @@ impl SampleRing {
             dropped = (behind - most).div_ceil(self.frame as u64) * self.frame as u64;
             *read += dropped;
         }
+        let (first, kept) = (*read, out.len());
         while *read < written {
             let slot = &self.slots[(*read % self.slots.len() as u64) as usize];
             out.push(f32::from_bits(slot.load(Ordering::Relaxed)));
             *read += 1;
+        }
+        // A reader that was held up meanwhile may have read what the writer came round to: that is lost too.
+        fence(Ordering::Acquire);
+        let oldest = self.written.load(Ordering::Relaxed).saturating_sub(most);
+        if oldest > first {
+            let late = (oldest - first).div_ceil(self.frame as u64) * self.frame as u64;
+            let late = late.min(written - first);
+            out.drain(kept..kept + late as usize);
+            dropped += late;
         }
         dropped as usize
     }
