@@ -254,14 +254,14 @@ fn a_larger_picture_is_averaged_and_not_skipped_through() {
     let Some(mut stage) = headless((32, 32)) else { return };
     // Stripes of one pixel: half of them white.
     let mut picture = plain(256, 256, [0, 0, 0]);
-    for (i, pixel) in picture.rgba.chunks_exact_mut(4).enumerate() {
+    for (i, pixel) in picture.rgba.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         if i % 2 == 0 {
             pixel[..3].fill(255);
         }
     }
     stage.compositor().show(&picture);
     let rgba = stage.frame(&clock(0), &Look::default(), &SignalTrace::default()).unwrap();
-    assert!(rgba.chunks_exact(4).all(|pixel| (120..136).contains(&pixel[0])));
+    assert!(rgba.as_chunks::<4>().0.iter().all(|pixel| (120..136).contains(&pixel[0])));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn another_size_of_picture_or_window_goes_on() {
         for step in 0..3 {
             let at = clock(3 * frame as u64 + step);
             let rgba = stage.frame(&at, &look, &stage_pictures::signal(1.0)).unwrap();
-            assert!(rgba.chunks_exact(4).any(|pixel| pixel[1] > 20), "black in frame {frame}");
+            assert!(rgba.as_chunks::<4>().0.iter().any(|pixel| pixel[1] > 20), "black in frame {frame}");
         }
     }
     resized_clock(&mut stage);

@@ -33,7 +33,7 @@ fn check(name: &str, rgba: &[u8], wrong: &mut Vec<String>) {
     assert_eq!(golden.len(), rgba.len());
     let differences: Vec<u8> = golden.iter().zip(rgba).map(|(a, b)| a.abs_diff(*b)).collect();
     let mean = differences.iter().map(|&d| f64::from(d)).sum::<f64>() / differences.len() as f64;
-    let pixels = differences.chunks_exact(4);
+    let pixels = differences.as_chunks::<4>().0.iter();
     let far = pixels.clone().filter(|pixel| pixel.iter().any(|&d| d > FAR)).count() as f64 / pixels.len() as f64;
     if mean > MEAN || far > FAR_SHARE {
         wrong.push(format!("{name}: mean difference {mean:.2}, {:.1} % of pixels far off", 100.0 * far));

@@ -33,11 +33,9 @@ impl Weights {
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             let values: Vec<f32> = match view.dtype() {
-                Dtype::F32 => {
-                    view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-                }
+                Dtype::F32 => view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
                 Dtype::F16 => {
-                    view.data().chunks_exact(2).map(|b| f32_from_f16(u16::from_le_bytes([b[0], b[1]]))).collect()
+                    view.data().as_chunks::<2>().0.iter().map(|b| f32_from_f16(u16::from_le_bytes(*b))).collect()
                 }
                 other => {
                     return Err(format!("holds the tensor {name} as {other:?}; float16 and float32 are read"));

@@ -108,7 +108,7 @@ impl Attention {
                 let from = keys.index(first + head * self.width + part * LANES, 0, 0) + block * LANES * LANES;
                 let from = &keys.floats()[from..from + present * LANES];
                 let to = &mut packed[part * LANES * LANES..(part + 1) * LANES * LANES];
-                for (key, channels) in from.chunks_exact(LANES).enumerate() {
+                for (key, channels) in from.as_chunks::<LANES>().0.iter().enumerate() {
                     for (channel, value) in channels.iter().enumerate() {
                         to[channel * LANES + key] = *value;
                     }

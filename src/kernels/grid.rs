@@ -124,7 +124,7 @@ impl Grid {
         for y in 0..self.height.min(four.height) {
             let (to, from) = (self.index(first, y, 0), four.index(0, y, 0));
             let lanes = self.lanes;
-            let pixels = four.data[from..from + 4 * four.width].chunks_exact(4);
+            let pixels = four.data[from..from + 4 * four.width].as_chunks::<4>().0.iter();
             for (pixel, out) in pixels.zip(self.data[to..].chunks_mut(lanes)) {
                 out[..4].copy_from_slice(pixel);
             }

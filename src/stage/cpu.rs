@@ -62,8 +62,9 @@ impl Painter {
             std::mem::swap(&mut self.before, &mut self.mixed);
         }
         self.newest.clear();
-        self.newest
-            .extend(picture.rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(f32::from)));
+        self.newest.extend(
+            picture.rgba.as_chunks::<4>().0.iter().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(f32::from)),
+        );
         if size != self.picture_size || self.before.len() != self.newest.len() {
             self.before.clone_from(&self.newest);
         }
@@ -88,7 +89,7 @@ impl Painter {
         let lit = self.light.toward(if look.blackout { 0.0 } else { 1.0 }, delta_secs);
         let brightness = look.master.clamp(0.0, 1.0) * lit * lit;
         rgba.clear();
-        rgba.extend(self.seen.chunks_exact(3).flat_map(|pixel| {
+        rgba.extend(self.seen.as_chunks::<3>().0.iter().flat_map(|pixel| {
             let byte = |value: f32| (value * brightness).round().clamp(0.0, 255.0) as u8;
             [byte(pixel[0]), byte(pixel[1]), byte(pixel[2]), 255]
         }));
@@ -136,7 +137,7 @@ impl Painter {
         let from_width = self.picture_size.0 as usize;
         let mut narrow = vec![0.0f32; 3 * width * self.picture_size.1 as usize];
         narrow.par_chunks_mut(3 * width).zip(self.mixed.par_chunks(3 * from_width)).for_each(|(onto, from)| {
-            for (pixel, taps) in onto.chunks_exact_mut(3).zip(&columns) {
+            for (pixel, taps) in onto.as_chunks_mut::<3>().0.iter_mut().zip(&columns) {
                 for &(at, weight) in taps {
                     for channel in 0..3 {
                         pixel[channel] += weight * from[3 * at + channel];

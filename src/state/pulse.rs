@@ -48,7 +48,7 @@ impl PulseMeter {
     pub fn follow(&mut self, window: &Window) -> &Pulse {
         let frames = window.samples.len() / WINDOW_CHANNELS;
         let shown = frames.min(PULSE_POINTS);
-        let course = window.samples[(frames - shown) * WINDOW_CHANNELS..].chunks_exact(WINDOW_CHANNELS);
+        let course = window.samples[(frames - shown) * WINDOW_CHANNELS..].as_chunks::<WINDOW_CHANNELS>().0.iter();
         let first = || course.clone().map(|frame| sound(frame[0]));
         let mean = first().sum::<f64>() / shown.max(1) as f64;
         let now = first().skip(shown.saturating_sub(NOW_SAMPLES)).map(|value| (value - mean) * (value - mean));

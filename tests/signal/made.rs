@@ -77,7 +77,7 @@ pub fn window_channel(intake: &mut Intake, secs: std::ops::RangeInclusive<u64>, 
     for end in secs {
         intake.advance_to(end as f64).unwrap();
         let window = intake.window_ending_at(end as f64, 512).unwrap();
-        out.extend(window.samples.chunks_exact(32).map(|frame| frame[number]));
+        out.extend(window.samples.as_chunks::<32>().0.iter().map(|frame| frame[number]));
     }
     out
 }

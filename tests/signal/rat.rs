@@ -43,7 +43,7 @@ fn theta_turns_over_between_the_pyramidal_layer_and_the_fissure() {
     let x = rat("rem", 20);
     let (above, below) = (channel(&x, PYRAMIDAL - 2), channel(&x, FISSURE));
     let (mut cross, mut power) = (0.0, 0.0);
-    for (a, b) in above.chunks_exact(512).zip(below.chunks_exact(512)) {
+    for (a, b) in above.as_chunks::<512>().0.iter().zip(below.as_chunks::<512>().0.iter()) {
         let (a, b) = (phasor(a, HZ, 7.0), phasor(b, HZ, 7.0));
         cross += a.0 * b.0 + a.1 * b.1;
         power += a.0.hypot(a.1) * b.0.hypot(b.1);
@@ -70,7 +70,8 @@ fn ripples_come_at_rest_in_the_pyramidal_layer_only() {
     let awake_band = |number: usize| band(&channel(&awake, number), HZ, 140.0, 190.0);
     assert!(awake_band(PYRAMIDAL) < 1.5 * awake_band(CORTEX));
     // They are events, not a hum: most moments have none.
-    let loudness: Vec<f64> = channel(&x, PYRAMIDAL).chunks_exact(32).map(|piece| amplitude(piece, HZ, 165.0)).collect();
+    let loudness: Vec<f64> =
+        channel(&x, PYRAMIDAL).as_chunks::<32>().0.iter().map(|piece| amplitude(piece, HZ, 165.0)).collect();
     let mut sorted = loudness.clone();
     sorted.sort_by(f64::total_cmp);
     assert!(sorted[sorted.len() - 10] > 8.0 * sorted[sorted.len() / 2]);

@@ -177,5 +177,5 @@ pub fn resized_clock(stage: &mut Headless) {
     }
     let clock = FrameClock::of_film(100, 30.0);
     let rgba = stage.frame(&clock, &everything(), &signal(1.0));
-    assert!(rgba.is_ok_and(|rgba| rgba.chunks_exact(4).any(|pixel| pixel[1] > 20)));
+    assert!(rgba.is_ok_and(|rgba| rgba.as_chunks::<4>().0.iter().any(|pixel| pixel[1] > 20)));
 }

@@ -184,7 +184,8 @@ impl Condition {
         let mut tokens = self.null.clone();
         let value = |i: usize| with.scene.get(i).copied().map_or(0.0, tame);
         if (0..self.scene).any(|i| value(i) != 0.0) {
-            let lines = self.scene_name.chunks_exact(CONTEXT).zip(self.scene_value.chunks_exact(CONTEXT));
+            let lines =
+                self.scene_name.as_chunks::<CONTEXT>().0.iter().zip(self.scene_value.as_chunks::<CONTEXT>().0.iter());
             for (i, (name, slope)) in lines.enumerate() {
                 let present = f32::from(u8::from(value(i) != 0.0));
                 tokens.extend(name.iter().zip(slope).map(|(n, s)| (n + value(i) * s) * present));

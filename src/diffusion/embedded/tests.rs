@@ -23,7 +23,7 @@ impl Reference {
     }
     fn get(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
         let view = self.0.tensor(name).unwrap();
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         (view.shape().to_vec(), values)
     }
     fn latent(&self, name: &str) -> Latent {
@@ -137,7 +137,7 @@ fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
             model.generate(&z, &with, 1, &mut picture).unwrap();
             assert_eq!((picture.height, picture.width), (8 * z.shape.height, 8 * z.shape.width));
             assert_eq!((picture.stamp.hop, picture.rgba.len()), (3, 4 * picture.height * picture.width));
-            for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
+            for (i, pixel) in picture.rgba.as_chunks::<4>().0.iter().enumerate() {
                 assert_eq!(pixel[3], 255);
                 for (c, byte) in pixel[..3].iter().enumerate() {
                     let value = (raw.image[c * picture.height * picture.width + i] * 127.5 + 127.5).clamp(0.0, 255.0);

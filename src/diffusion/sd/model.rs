@@ -100,7 +100,7 @@ impl Model for StableDiffusion {
         let area = picture.height * picture.width;
         picture.rgba.resize(4 * area, 255);
         let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
-        for (i, pixel) in picture.rgba.chunks_exact_mut(4).enumerate() {
+        for (i, pixel) in picture.rgba.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             pixel.copy_from_slice(&[byte(values[i]), byte(values[area + i]), byte(values[2 * area + i]), 255]);
         }
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;

@@ -77,7 +77,7 @@ fn winograds_way_equals_the_naive_convolution_and_paints_too() {
                 let mut bytes = vec![7; 4 * 16 * h * w];
                 let affine = Affine::new(&[20.0; 48], &[128.0; 48]);
                 conv.run(pool, &grid, Finish::plain(&affine), Target::Bytes(&mut bytes));
-                for (n, pixel) in bytes.chunks_exact(4).enumerate() {
+                for (n, pixel) in bytes.as_chunks::<4>().0.iter().enumerate() {
                     let (y, x) = (n / (4 * w), n % (4 * w));
                     assert_eq!(pixel[3], 255);
                     for (c, byte) in pixel[..3].iter().enumerate() {
@@ -146,7 +146,7 @@ fn a_layer_that_paints_writes_rounded_bytes_and_an_opaque_alpha() {
             let mut bytes = vec![7; 4 * 16 * h * w];
             conv.run(pool, &grid, Finish::plain(&affine), Target::Bytes(&mut bytes));
             let sums = naive::conv(&map, &weight, 48, 3, 1);
-            for (n, pixel) in bytes.chunks_exact(4).enumerate() {
+            for (n, pixel) in bytes.as_chunks::<4>().0.iter().enumerate() {
                 let (y, x) = (n / (4 * w), n % (4 * w));
                 assert_eq!(pixel[3], 255);
                 for (c, byte) in pixel[..3].iter().enumerate() {
@@ -293,7 +293,7 @@ fn silu_and_its_exponential_are_exact_to_a_few_units_in_the_last_place() {
         type Out = ();
         #[inline(always)]
         fn run<L: lanes::Lanes>(self, l: L) {
-            for chunk in self.0.chunks_exact_mut(16) {
+            for chunk in self.0.as_chunks_mut::<16>().0.iter_mut() {
                 // SAFETY: a chunk has sixteen floats.
                 unsafe { l.store(chunk.as_mut_ptr(), lanes::silu(l, l.load(chunk.as_ptr()))) };
             }

@@ -91,7 +91,7 @@ fn jpeg(picture: &Picture, largest_px: usize) -> Option<Vec<u8>> {
 fn mean(rgba: &[u8], width: usize, [left, top]: [usize; 2], [across, down]: [usize; 2]) -> [u8; 3] {
     let mut sum = [0; 3];
     for y in top..top + down {
-        for pixel in rgba[4 * (y * width + left)..][..4 * across].chunks_exact(4) {
+        for pixel in rgba[4 * (y * width + left)..][..4 * across].as_chunks::<4>().0.iter() {
             (0..3).for_each(|c| sum[c] += usize::from(pixel[c]));
         }
     }

@@ -35,7 +35,7 @@ impl Token {
         if read.is_err() {
             // Where there is no such file: the keys of hash maps come from the operating system too.
             let keys = RandomState::new();
-            for (at, half) in bytes.chunks_exact_mut(8).enumerate() {
+            for (at, half) in bytes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                 half.copy_from_slice(&keys.hash_one(at).to_ne_bytes());
             }
         }

@@ -160,7 +160,7 @@ fn separator(lines: &[&str]) -> Option<u8> {
         if usual == 0 { 0 } else { counts.iter().filter(|count| **count == usual).count() }
     };
     // In the order of trust: a comma may also be a decimal one, so it comes last.
-    let best = [b';', b'\t', b','].into_iter().rev().max_by_key(|separator| agreement(*separator));
+    let best = b";\t,".iter().copied().rev().max_by_key(|separator| agreement(*separator));
     best.filter(|separator| agreement(*separator) > 0).or_else(|| {
         let one_column = !looked_at.iter().any(|line| line.trim().contains(char::is_whitespace));
         one_column.then_some(b';')

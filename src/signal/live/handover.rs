@@ -171,7 +171,11 @@ impl Link {
         self.lose(missing_frames as u64);
         self.shared.waiting_values.fetch_add(values.len(), Ordering::Relaxed);
         let mut arrival = Arrival { layout, at, sender_secs, first_channel, missing_frames, values };
-        while self.shared.waiting_values.load(Ordering::Relaxed) > MAX_VALUES && self.drop_oldest() {}
+        while self.shared.waiting_values.load(Ordering::Relaxed) > MAX_VALUES {
+            if !self.drop_oldest() {
+                break;
+            }
+        }
         loop {
             match self.arrivals.try_send(arrival) {
                 Ok(()) | Err(TrySendError::Disconnected(_)) => return,

@@ -36,7 +36,7 @@ impl Sink for Pngs {
     fn frame(&mut self, rgba: &[u8]) -> Result<(), FilmError> {
         self.number += 1;
         self.rgb.clear();
-        self.rgb.extend(rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
+        self.rgb.extend(rgba.as_chunks::<4>().0.iter().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
         let path = file(&self.folder, self.number);
         let mut writer = BufWriter::new(File::create(&path).map_err(|error| FilmError::write(&path, error))?);
         PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, FilterType::Adaptive)

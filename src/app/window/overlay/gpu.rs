@@ -279,7 +279,7 @@ impl Renderer {
 fn runs(mesh: &Mesh) -> Vec<(bool, Range<u32>)> {
     let is_solid = |triangle: &[u32]| triangle.iter().all(|index| mesh.vertices[*index as usize].uv == WHITE_UV);
     let mut runs: Vec<(bool, Range<u32>)> = Vec::new();
-    for (i, triangle) in mesh.indices.chunks_exact(3).enumerate() {
+    for (i, triangle) in mesh.indices.as_chunks::<3>().0.iter().enumerate() {
         let (solid, start) = (is_solid(triangle), 3 * i as u32);
         match runs.last_mut() {
             Some((kind, run)) if *kind == solid => run.end = start + 3,

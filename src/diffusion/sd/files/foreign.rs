@@ -12,7 +12,7 @@ pub fn by_bytes(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [b'P', b'K', 3, 4, ..] => Some(pickle),
         [0x80, 2..=5, ..] => Some(pickle),
-        [b'G', b'G', b'U', b'F', ..] => Some("is a GGUF file; use the .safetensors file of the same model"),
+        _ if bytes.starts_with(b"GGUF") => Some("is a GGUF file; use the .safetensors file of the same model"),
         _ if bytes.starts_with(b"version https://git-lfs") => {
             Some("is a pointer of Git LFS, not the model; run `git lfs pull`, or download the file itself")
         }
