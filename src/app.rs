@@ -8,8 +8,6 @@ mod line;
 #[cfg(feature = "window")]
 mod live;
 #[cfg(feature = "window")]
-mod loader;
-#[cfg(feature = "window")]
 pub mod panel;
 #[cfg(feature = "window")]
 pub mod play;

@@ -4,13 +4,19 @@ mod bench;
 mod catalogue;
 mod dreamer;
 mod embedded;
+mod loader;
+mod residents;
 pub mod sd;
 mod weights;
 
 pub use bench::{Quantiles, Report, bench};
 pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
-pub use dreamer::{Dreamer, Stats};
+pub use dreamer::{Dreamer, Inmate, Playing, Stats};
 pub use embedded::Embedded;
+pub use loader::WarmUp;
+pub use residents::{Residents, Turn, Wanted, half_of_memory};
+
+use std::sync::{Arc, atomic::AtomicBool};
 
 use serde::Serialize;
 
@@ -40,6 +46,8 @@ pub struct Conditioning {
 #[derive(Debug, Clone)]
 pub struct Picture {
     pub stamp: Stamp,
+    /// The serial of the resident that painted it; 0 for one that is not resident.
+    pub model: u64,
     pub width: usize,
     pub height: usize,
     pub rgba: Vec<u8>,
@@ -48,7 +56,7 @@ pub struct Picture {
 impl Picture {
     /// Without pixels: for [`Model::generate`] to paint into.
     pub fn empty() -> Self {
-        Self { stamp: Stamp::start(), width: 0, height: 0, rgba: Vec::new() }
+        Self { stamp: Stamp::start(), model: 0, width: 0, height: 0, rgba: Vec::new() }
     }
 }
 
@@ -70,6 +78,32 @@ pub struct Card {
     /// Whether it is told by [`Conditioning::text`] what is to be seen, rather than by genres.
     pub reads_text: bool,
     pub weights: usize,
+}
+
+/// How large pictures are wanted, and how wide to how high.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PictureShape {
+    pub long_px: usize,
+    pub across: f32,
+    pub down: f32,
+}
+
+impl Default for PictureShape {
+    fn default() -> Self {
+        Self { long_px: 512, across: 1.0, down: 1.0 }
+    }
+}
+
+impl PictureShape {
+    /// The nearest latent that a model makes.
+    pub fn latent(&self, card: &Card) -> Shape {
+        let cells = |share: f32| {
+            let cells = self.long_px as f32 * share / card.factor as f32;
+            ((cells / card.multiple as f32).round().max(1.0) as usize) * card.multiple
+        };
+        let long = self.across.max(self.down);
+        Shape { channels: card.latent_channels, height: cells(self.down / long), width: cells(self.across / long) }
+    }
 }
 
 /// Milliseconds that one picture took.
@@ -103,6 +137,13 @@ pub trait Model: Send {
         picture: &mut Picture,
     ) -> Result<Timing, GenerateError>;
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
+    /// Memory that it takes while it is resident.
+    fn bytes(&self) -> u64 {
+        4 * self.card().weights as u64
+    }
+    /// While the flag is set nobody waits for the picture in the making: a slow model ends it with
+    /// [`GenerateError::GivenUp`] at its next chance.
+    fn give_up_when(&mut self, _flag: Arc<AtomicBool>) {}
     /// What it runs on, for reports.
     fn runtime(&self) -> Runtime {
         Runtime::default()
@@ -123,4 +164,6 @@ pub enum GenerateError {
     Shape { model: String, expected: String, found: String },
     #[error("the model {model} failed: {why}")]
     Failed { model: String, why: String },
+    #[error("the picture of the model {model} was given up: another model plays")]
+    GivenUp { model: String },
 }

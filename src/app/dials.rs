@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     control::{Handle, SetError, Table},
-    diffusion::{Card, Conditioning, sd::Text},
+    diffusion::{Card, Conditioning, PictureShape, sd::Text},
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
@@ -84,6 +84,7 @@ impl SignalDials {
 
 /// What a picture is asked with.
 pub struct DreamDials {
+    card: Card,
     genres: Vec<Handle>,
     scene: Vec<Handle>,
     vivid: Handle,
@@ -91,15 +92,10 @@ pub struct DreamDials {
     prompt: Handle,
     negative: Handle,
     guidance: Handle,
-    reads_text: bool,
     steps: Handle,
     size: Handle,
     shape: Handle,
     rate: Handle,
-    channels: usize,
-    factor: usize,
-    multiple: usize,
-    max_steps: usize,
 }
 
 impl DreamDials {
@@ -109,6 +105,7 @@ impl DreamDials {
             names.iter().map(|name| table.handle(&format!("/dream/{under}/{name}"))).collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
+            card: card.clone(),
             genres: named("genre", &card.genres)?,
             scene: named("scene", &card.scene)?,
             vivid: table.handle("/dream/vivid")?,
@@ -116,15 +113,10 @@ impl DreamDials {
             prompt: table.handle("/dream/prompt")?,
             negative: table.handle("/dream/negative")?,
             guidance: table.handle("/dream/guidance")?,
-            reads_text: card.reads_text,
             steps: table.handle("/dream/steps")?,
             size: table.handle("/dream/size")?,
             shape: table.handle("/dream/shape")?,
             rate: table.handle("/dream/rate")?,
-            channels: card.latent_channels,
-            factor: card.factor,
-            multiple: card.multiple,
-            max_steps: card.max_steps,
         })
     }
 
@@ -135,17 +127,22 @@ impl DreamDials {
             bright: self.bright.f32(),
             scene: self.scene.iter().map(Handle::f32).collect(),
             context: Vec::new(),
-            text: self.reads_text.then(|| Text {
-                prompt: self.prompt.text().to_string(),
-                negative: self.negative.text().to_string(),
-                guidance: Some(self.guidance.f32()).filter(|g| *g > 0.0),
-                ..Text::default()
-            }),
+            text: self.card.reads_text.then(|| self.text()),
+        }
+    }
+
+    /// What models that read are told.
+    pub fn text(&self) -> Text {
+        Text {
+            prompt: self.prompt.text().to_string(),
+            negative: self.negative.text().to_string(),
+            guidance: Some(self.guidance.f32()).filter(|g| *g > 0.0),
+            ..Text::default()
         }
     }
 
     pub fn steps(&self) -> usize {
-        self.steps.index().clamp(1, self.max_steps)
+        self.steps.index().clamp(1, self.card.max_steps)
     }
 
     /// Pictures a second that are wanted.
@@ -156,19 +153,15 @@ impl DreamDials {
     /// The latent of a picture whose longer side is `/dream/size` and whose shape is the nearest to `/dream/shape` that
     /// the model makes.
     pub fn latent_shape(&self) -> Shape {
-        let long_px: usize = self.size.text().parse().unwrap_or(512);
-        let (across, down) = self
-            .shape
-            .text()
-            .split_once(':')
-            .and_then(|(w, h)| Some((w.parse::<f32>().ok()?, h.parse::<f32>().ok()?)))
-            .unwrap_or((1.0, 1.0));
-        let cells = |share: f32| {
-            let cells = long_px as f32 * share / self.factor as f32;
-            ((cells / self.multiple as f32).round().max(1.0) as usize) * self.multiple
-        };
-        let long = across.max(down);
-        Shape { channels: self.channels, height: cells(down / long), width: cells(across / long) }
+        self.picture_shape().latent(&self.card)
+    }
+
+    pub fn picture_shape(&self) -> PictureShape {
+        let long_px = self.size.text().parse().unwrap_or(512);
+        let shape = self.shape.text();
+        let sides = shape.split_once(':').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+        let (across, down) = sides.unwrap_or((1.0, 1.0));
+        PictureShape { long_px, across, down }
     }
 }
 

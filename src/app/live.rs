@@ -44,6 +44,9 @@ pub fn open(source: &str, table: &Table, tap: &SignalTap) -> Result<Line, LineEr
     Line::with(tap.wrap(signal::open(source)?), table)
 }
 
+/// The serial of the resident that pictures are asked of, and its dials.
+pub type OfResident = (u64, DreamDials);
+
 /// What the signal thread tells.
 #[derive(Clone, Default)]
 pub struct Report {
@@ -60,7 +63,7 @@ pub struct Report {
 /// The running thread. Dropping it ends it.
 pub struct Live {
     report: Arc<ArcSwap<Report>>,
-    dials: Arc<ArcSwapOption<DreamDials>>,
+    dials: Arc<ArcSwapOption<OfResident>>,
     sources: Sender<String>,
     messages: Receiver<String>,
     stop: Arc<AtomicBool>,
@@ -73,7 +76,7 @@ impl Live {
         source: String,
         line: Line,
         table: Table,
-        dials: DreamDials,
+        dials: OfResident,
         dreamer: Arc<Dreamer>,
         (tap, beat): (SignalTap, BeatReader),
     ) -> std::io::Result<Self> {
@@ -128,7 +131,7 @@ impl Live {
     }
 
     /// The dials of another model.
-    pub fn use_dials(&self, dials: DreamDials) {
+    pub fn use_dials(&self, dials: OfResident) {
         self.dials.store(Some(Arc::new(dials)));
     }
 }
@@ -149,7 +152,7 @@ struct Player {
     source: String,
     line: Option<Line>,
     table: Table,
-    dials: Arc<ArcSwapOption<DreamDials>>,
+    dials: Arc<ArcSwapOption<OfResident>>,
     dreamer: Arc<Dreamer>,
     tap: SignalTap,
     beat: BeatReader,
@@ -177,7 +180,8 @@ impl Player {
             self.reopen();
         }
         self.hop += 1;
-        let Some(dials) = self.dials.load_full() else { return };
+        let Some(of_resident) = self.dials.load_full() else { return };
+        let (serial, dials) = &*of_resident;
         let Some(line) = &mut self.line else { return };
         line.set_beat(self.beat.position_at(Instant::now()));
         let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
@@ -189,7 +193,7 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        self.dreamer.submit(latent.clone(), dials.conditioning(), dials.steps());
+                        self.dreamer.submit(*serial, latent.clone(), dials.conditioning(), dials.steps());
                     }
                     self.tell(latent);
                 }

@@ -16,7 +16,6 @@ use super::{
     dials::{DreamDials, StageDials},
     features::features,
     live::{self, Live},
-    loader::Loader,
     panel::{self, History, Log, Move, PanelData, Sample},
     recording::{Deck, Facts, SignalTap},
     remote::{self, Outside},
@@ -30,13 +29,16 @@ use super::{
 };
 use crate::{
     control::{Desk, Handle, KEY_HELP, Midi, Motion, Origin, Value},
-    diffusion::{Dreamer, Model, Timing},
+    diffusion::{Dreamer, Playing, Residents, Timing, Turn, Wanted, WarmUp, half_of_memory},
     remote::Status,
     stage::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace},
 };
 
 /// How long a message stays in the overlay; the panel keeps them all.
 const MESSAGE: Duration = Duration::from_secs(20);
+
+/// How often the models of the presets are looked up.
+const AHEAD: Duration = Duration::from_secs(2);
 
 /// How often the panel is told what moves each parameter.
 const MAPPED: Duration = Duration::from_millis(500);
@@ -46,9 +48,12 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let Setup { desk, shaders, model, source, mut warnings } = set_up(&args.show)?;
     let tap = SignalTap::default();
     let line = live::open(&source, desk.table(), &tap)?;
-    let dials = DreamDials::new(desk.table(), model.card())?;
-    let model_name = model.card().name.clone();
-    let dreamer = Arc::new(Dreamer::start(model)?);
+    // The name that it was asked for by.
+    let model_name = desk.table().handle("/dream/model")?.text();
+    let (dreamer, playing) = Dreamer::start(&model_name, model)?;
+    let dreamer = Arc::new(dreamer);
+    let dials = || DreamDials::new(desk.table(), &playing.card);
+    let (dials, dream) = (dials()?, dials()?);
     let mut deck = Deck::new(desk.table(), &tap, args.record.as_deref(), args.film.as_deref())?;
     // The recording of the show begins before its signal does.
     let size = WindowOptions::default().size;
@@ -56,13 +61,15 @@ pub fn run(args: PlayArgs) -> Result<()> {
     warnings.extend(deck.follow(&desk, None, &facts));
     let motion = Motion::new(desk.table())?;
     let ears = (tap, motion.reader());
-    let live = Live::start(source.clone(), line, desk.table().clone(), dials, Arc::clone(&dreamer), ears)
-        .context("the signal thread cannot be started")?;
+    let live =
+        Live::start(source.clone(), line, desk.table().clone(), (playing.serial, dials), Arc::clone(&dreamer), ears)
+            .context("the signal thread cannot be started")?;
     let outside = Outside::start(&args.remote, desk.table(), &dreamer)?;
     if let Some(url) = outside.page_url() {
         super::commands::print(&format!("Control page: {url}\n"))?;
     }
-    let show = Show::new(desk, motion, shaders, dreamer, (live, deck, outside), (model_name, source), warnings)?;
+    let show =
+        Show::new(desk, motion, shaders, dreamer, (live, deck, outside), (&model_name, dream, source), warnings)?;
     let options = WindowOptions {
         fullscreen: args.fullscreen,
         display: args.display.map(|typed| typed.parse()).transpose().map_err(UsageError)?,
@@ -96,15 +103,18 @@ struct Show {
     panel_wanted: Handle,
     panel_seen: u64,
     model_wanted: Handle,
+    memory: Handle,
+    ahead: Handle,
+    /// The models of the presets, and when they were looked up.
+    models_ahead: (Option<Instant>, Vec<String>),
     steps: Handle,
-    loader: Loader,
-    /// The one that was asked for last.
-    playing_model: String,
-    /// The one that paints: another while that one is being loaded, or if it cannot be.
-    painting_model: String,
+    residents: Residents,
+    /// To warm up others with.
+    dream: DreamDials,
     playing_source: String,
     recalls: u64,
-    shown_hop: Option<u64>,
+    /// The hop of the picture on the stage and the resident that painted it.
+    shown: Option<(u64, u64)>,
     latency_ms: f32,
     begun: Instant,
     log: Log,
@@ -121,7 +131,7 @@ impl Show {
         shaders: ShaderLibrary,
         dreamer: Arc<Dreamer>,
         (live, deck, outside): (Live, Deck, Outside),
-        (playing_model, playing_source): (String, String),
+        (playing_model, dream, playing_source): (&str, DreamDials, String),
         warnings: Vec<String>,
     ) -> Result<Self> {
         let table = desk.table().clone();
@@ -143,9 +153,13 @@ impl Show {
             panel_seen: 0,
             model_wanted: table.handle("/dream/model")?,
             steps: table.handle("/dream/steps")?,
-            loader: Loader::default(),
+            memory: table.handle("/dream/memory")?,
+            ahead: table.handle("/dream/ahead")?,
+            models_ahead: (None, Vec::new()),
+            residents: Residents::new(Arc::clone(&dreamer), playing_model),
+            dream,
             recalls: desk.recalls(),
-            shown_hop: None,
+            shown: None,
             latency_ms: 0.0,
             begun: Instant::now(),
             log,
@@ -159,8 +173,6 @@ impl Show {
             deck,
             outside,
             frames_per_s: 0.0,
-            painting_model: playing_model.clone(),
-            playing_model,
             playing_source,
         })
     }
@@ -228,27 +240,43 @@ impl Show {
                 self.playing_source = source;
             }
         }
-        let wanted = self.model_wanted.text();
-        if *wanted != *self.playing_model && self.loader.ask(&wanted) {
-            self.playing_model = wanted.to_string();
+        self.follow_models();
+    }
+
+    /// Keeps in memory what is wanted and will be; the model that is wanted plays as soon as it is there.
+    fn follow_models(&mut self) {
+        let (looked_at, models) = &mut self.models_ahead;
+        if looked_at.is_none_or(|at| at.elapsed() >= AHEAD) {
+            *looked_at = Some(Instant::now());
+            models.clear();
+            if *self.ahead.text() == *"presets" {
+                models.extend(self.desk.presets().iter().filter_map(|preset| preset.model().map(str::to_owned)));
+            }
+            models.dedup();
         }
-        match self.loader.loaded() {
-            None => {}
-            Some(Ok(model)) => self.use_model(model),
-            Some(Err(why)) => self.say(Level::Error, format!("{why}; the model before plays on")),
+        let budget_gib = self.memory.number();
+        let budget_bytes = if budget_gib > 0.0 { (budget_gib * f64::from(1 << 30)) as u64 } else { half_of_memory() };
+        let model = self.model_wanted.text();
+        let wanted = Wanted { model: &model, ahead: &self.models_ahead.1, budget_bytes };
+        let dream = &self.dream;
+        let turns = self.residents.tick(&wanted, || WarmUp { shape: dream.picture_shape(), text: dream.text() });
+        for turn in turns {
+            match turn {
+                Turn::Told(text) => self.say(Level::Error, text),
+                Turn::Plays { name, playing } => self.use_model(&name, &playing),
+            }
         }
     }
 
-    fn use_model(&mut self, model: Box<dyn Model>) {
+    fn use_model(&mut self, name: &str, playing: &Playing) {
         let table = self.desk.table().clone();
-        declare_model(&table, model.card());
-        match DreamDials::new(&table, model.card()) {
-            Ok(dials) => {
-                self.deck.model(&self.playing_model);
-                self.dreamer.switch(model);
-                self.painting_model.clone_from(&self.playing_model);
-                self.live.use_dials(dials);
-                self.begin_transition();
+        declare_model(&table, &playing.card);
+        let dials = || DreamDials::new(&table, &playing.card);
+        match dials().and_then(|ours| Ok((ours, dials()?))) {
+            Ok((ours, of_signal)) => {
+                self.deck.model(name);
+                self.dream = ours;
+                self.live.use_dials((playing.serial, of_signal));
             }
             Err(error) => self.say(Level::Error, error.to_string()),
         }
@@ -292,7 +320,7 @@ impl StageApp for Show {
         compositor.prepare();
         self.deck.device_lost();
         self.compositor = Some(compositor);
-        self.shown_hop = None;
+        self.shown = None;
         Ok(())
     }
 
@@ -325,6 +353,13 @@ impl StageApp for Show {
             self.outside.put(self.status());
         }
         let size = (frame.size_px[0], frame.size_px[1]);
+        let picture = self.dreamer.latest().filter(|p| self.shown != Some((p.stamp.hop, p.model)));
+        if let (Some(picture), Some((_, model))) = (&picture, self.shown)
+            && picture.model != model
+        {
+            // The first picture of another model comes in as a preset does.
+            self.begin_transition();
+        }
         let Some(compositor) = &mut self.compositor else { return };
         if compositor.size() != size
             && let Err(error) = compositor.resize(size)
@@ -332,10 +367,8 @@ impl StageApp for Show {
             tracing::warn!("{error}");
             return;
         }
-        if let Some(picture) = self.dreamer.latest()
-            && self.shown_hop != Some(picture.stamp.hop)
-        {
-            self.shown_hop = Some(picture.stamp.hop);
+        if let Some(picture) = picture {
+            self.shown = Some((picture.stamp.hop, picture.model));
             self.latency_ms = picture.stamp.arrived.elapsed().as_secs_f32() * 1e3;
             compositor.show(&picture);
         }
@@ -372,7 +405,7 @@ impl StageApp for Show {
         data.source_state.clone_from(&report.state);
         data.mapping = report.mapping.to_owned();
         data.latent.clone_from(&report.latent);
-        data.model.clone_from(&self.painting_model);
+        self.residents.plays().clone_into(&mut data.model);
         data.preset = self.desk.current().map(|preset| preset.name.clone()).unwrap_or_default();
         data.pictures_per_s = stats.pictures_per_s;
         data.latency_ms = self.latency_ms;
@@ -392,7 +425,7 @@ impl StageApp for Show {
         panel::feed::signal(data, &self.live.report());
         panel::feed::picture(data, self.dreamer.latest());
         panel::feed::presets(data, self.desk.presets(), self.desk.current().map(|preset| preset.id.as_str()));
-        panel::feed::models(data, &self.painting_model, self.loader.name());
+        panel::feed::models(data, &self.dreamer.residents(), &self.residents.loading().collect::<Vec<_>>());
         data.follow(self.desk.table());
         if self.mapped_at.is_none_or(|at| at.elapsed() >= MAPPED) {
             self.mapped_at = Some(Instant::now());

@@ -74,6 +74,13 @@ fn latent() -> Vec<Param> {
 fn dream() -> Vec<Param> {
     vec![
         Param::text("/dream/model", "box").setup().about("The model that paints: a name of `wavedream models list`."),
+        Param::float("/dream/memory", 0.0, 512.0, 0.0)
+            .unit("GiB")
+            .never_recalled()
+            .about("How much memory all models together may take; 0 is half of this machine's. What was used longest ago leaves first."),
+        Param::choice("/dream/ahead", ["presets", "off"])
+            .never_recalled()
+            .about("Whether the models of the presets are made ready while another plays, so that they take over at once."),
         steps(4, 1),
         Param::text("/dream/prompt", "").about(
             "What is to be seen, for models that read: `(words:1.2)` weighs words, `a sea::0.7 | a wood::0.3` blends.",

@@ -39,9 +39,12 @@
 //! level = 0.6
 //! ```
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use super::{Presets, Table, Value, nearest};
+use super::{
+    Presets, Table, Value, nearest,
+    page::{Page, PageError, text_of},
+};
 
 mod list;
 mod player;
@@ -68,35 +71,21 @@ pub struct CueList {
     pub schedule: Option<Schedule>,
 }
 
-/// Why a list of cues cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CuesError {
-    #[error("{file}: {why}")]
-    File { file: String, why: String },
-    #[error("{file}, line {line}: {why}")]
-    Line { file: String, line: usize, why: String },
-    #[error("{file} is of version {found}, and this wavedream reads up to {VERSION}: get a newer wavedream")]
-    Newer { file: String, found: i64 },
-}
-
 impl CueList {
     /// Reads the text of a list. `file` is its name, for messages.
-    pub fn parse(text: &str, file: &str) -> Result<Self, CuesError> {
-        read::Reader { text, file }.list()
+    pub fn parse(text: &str, file: &str) -> Result<Self, PageError> {
+        read::Reader(Page::new(text, file)).list()
     }
 
-    pub fn load(path: &Path) -> Result<Self, CuesError> {
-        let file = path.display().to_string();
-        let text = fs::read_to_string(path)
-            .map_err(|error| CuesError::File { file: file.clone(), why: format!("cannot be read ({error})") })?;
-        Self::parse(&text, &file)
+    pub fn load(path: &Path) -> Result<Self, PageError> {
+        Self::parse(&text_of(path)?, &path.display().to_string())
     }
 
     /// Compares it with the presets and parameters that there are. Returns a warning for each value that will be clamped.
-    pub fn check(&self, table: &Table, presets: &Presets) -> Result<Vec<String>, CuesError> {
+    pub fn check(&self, table: &Table, presets: &Presets) -> Result<Vec<String>, PageError> {
         let mut warnings: Vec<String> = self.schedule.iter().filter_map(|schedule| schedule.note.clone()).collect();
         for cue in &self.cues {
-            let at = |line: usize, why: String| CuesError::Line { file: self.file.clone(), line, why };
+            let at = |line: usize, why: String| PageError::Line { file: self.file.clone(), line, why };
             if let Some(wanted) = cue.preset.as_deref().filter(|wanted| presets.find(wanted).is_none()) {
                 let hint = presets.nearest(wanted).map_or_else(String::new, |name| format!("; did you mean {name}?"));
                 return Err(at(cue.line, format!("there is no preset “{wanted}”{hint}")));

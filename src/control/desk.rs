@@ -6,9 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    Handle, History, Origin, Preset, PresetError, Presets, SetError, Table, Value, morph::Morph, watch::Watch,
-};
+use super::{Handle, History, Origin, PageError, Preset, Presets, SetError, Table, Value, morph::Morph, watch::Watch};
 use cueing::{BEATS_PER_SEC, Cueing};
 use shelf::Shelf;
 
@@ -73,7 +71,7 @@ pub enum RecallError {
     })]
     Unknown { wanted: String, nearest: Option<String>, known: String },
     #[error(transparent)]
-    File(#[from] PresetError),
+    File(#[from] PageError),
 }
 
 impl Desk {
@@ -200,7 +198,7 @@ impl Desk {
     }
 
     /// Saves what plays as a preset, `id` being its file's name without the ending, and says where.
-    pub fn save(&mut self, id: &str, name: &str, about: &str) -> Result<PathBuf, PresetError> {
+    pub fn save(&mut self, id: &str, name: &str, about: &str) -> Result<PathBuf, PageError> {
         self.put(&Preset::from_table(&self.table, id, name, about))
     }
 

@@ -35,7 +35,7 @@ pub use bytes::{Bytes, MOST_BYTES};
 pub use encoder::Encoder;
 pub use engine::{Device, Engine, Learned};
 pub use map::{Control, Light, Map, Shape, Show, Takeover, Way};
-pub use maps::{MapError, Maps, SHIPPED_MAPS};
+pub use maps::{Maps, SHIPPED_MAPS};
 pub use params::params;
 pub use parse::Clock;
 pub use source::{Source, SourceError};

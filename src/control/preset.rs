@@ -17,7 +17,11 @@
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
-use super::{Handle, Origin, Recall, SetError, Table, Value, table::is_under};
+use super::{
+    Handle, Origin, Recall, SetError, Table, Value,
+    page::{Page, PageError},
+    table::is_under,
+};
 
 mod read;
 
@@ -47,24 +51,18 @@ struct Setting {
     line: usize,
 }
 
-/// Why a preset cannot be used or saved.
-#[derive(Debug, thiserror::Error)]
-pub enum PresetError {
-    #[error("{file}: {why}")]
-    File { file: String, why: String },
-    #[error("{file}, line {line}: {why}")]
-    Line { file: String, line: usize, why: String },
-    #[error(
-        "{file} is of version {found}, and this wavedream reads up to {VERSION}: get a newer wavedream, or save the \
-         preset with this one"
-    )]
-    Newer { file: String, found: i64 },
-}
-
 impl Preset {
     /// Reads the text of a preset. `file` is its name, for the id and for messages.
-    pub fn parse(text: &str, file: &str) -> Result<Self, PresetError> {
-        read::Reader { text, file }.preset()
+    pub fn parse(text: &str, file: &str) -> Result<Self, PageError> {
+        read::Reader(Page::new(text, file)).preset()
+    }
+
+    /// The model that it asks for, if it does.
+    pub fn model(&self) -> Option<&str> {
+        self.settings.iter().find(|setting| setting.path == "/dream/model").and_then(|setting| match &setting.value {
+            Value::Text(name) => Some(&**name),
+            _ => None,
+        })
     }
 
     /// What the table now plays, as a preset: everything that is part of presets and not at its default.
@@ -99,10 +97,10 @@ impl Preset {
     }
 
     /// Compares it with the parameters that there are. Returns a warning for each value that will be clamped.
-    pub fn check(&self, table: &Table) -> Result<Vec<String>, PresetError> {
+    pub fn check(&self, table: &Table) -> Result<Vec<String>, PageError> {
         let mut warnings = Vec::new();
         for Setting { path, value, line } in &self.settings {
-            let at = |why: String| PresetError::Line { file: self.file.clone(), line: *line, why };
+            let at = |why: String| PageError::Line { file: self.file.clone(), line: *line, why };
             let handle = table.handle(path).map_err(|error| at(unknown_or(error)))?;
             if handle.param().recall == Recall::Never {
                 return Err(at(format!("{path} is not part of presets; take the line out")));
@@ -181,8 +179,8 @@ impl Preset {
     }
 
     /// Writes the file whole or not at all: a full disk or a pulled plug leaves the old one.
-    pub fn save(&self, path: &Path) -> Result<(), PresetError> {
-        let failed = |error: std::io::Error| PresetError::File {
+    pub fn save(&self, path: &Path) -> Result<(), PageError> {
+        let failed = |error: std::io::Error| PageError::File {
             file: path.display().to_string(),
             why: format!("cannot be written ({error})"),
         };

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Preset, PresetError, Table, nearest};
+use super::{PageError, Preset, Table, nearest, page::text_of};
 
 macro_rules! shipped {
     ($($file:literal),* $(,)?) => {
@@ -94,7 +94,7 @@ impl Presets {
     }
 
     /// Reads one more file, from anywhere, and returns its id.
-    pub fn open(&mut self, table: &Table, file: &Path) -> Result<String, PresetError> {
+    pub fn open(&mut self, table: &Table, file: &Path) -> Result<String, PageError> {
         let preset = read(file)?;
         for warning in preset.check(table)? {
             tracing::warn!("{warning}");
@@ -171,7 +171,7 @@ fn names(preset: &Preset) -> impl Iterator<Item = &str> {
 
 fn keep_checked(
     found: &mut BTreeMap<String, Preset>,
-    preset: Result<Preset, PresetError>,
+    preset: Result<Preset, PageError>,
     table: &Table,
     problems: &mut Vec<String>,
 ) -> bool {
@@ -188,11 +188,8 @@ fn keep_checked(
     }
 }
 
-fn read(file: &Path) -> Result<Preset, PresetError> {
-    let name = file.display().to_string();
-    let text = fs::read_to_string(file)
-        .map_err(|error| PresetError::File { file: name.clone(), why: format!("cannot be read ({error})") })?;
-    Preset::parse(&text, &name)
+fn read(file: &Path) -> Result<Preset, PageError> {
+    Preset::parse(&text_of(file)?, &file.display().to_string())
 }
 
 /// The TOML files in a folder, by name; nothing where there is no folder any more.

@@ -61,7 +61,7 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
     let stamp = Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() };
     let latents: Vec<Latent> = (0..4).map(|seed| Latent { stamp, shape, values: noise(seed, shape.len()) }).collect();
     let mut with = Conditioning { genres: vec![1.0; model.card().genres.len()], ..Conditioning::default() };
-    let mut picture = Picture { stamp, width: 0, height: 0, rgba: Vec::new() };
+    let mut picture = Picture { stamp, ..Picture::empty() };
     let cold = Instant::now();
     model.generate(&latents[0], &with, steps, &mut picture)?;
     let first_picture_ms = cold.elapsed().as_secs_f32() * 1e3;

@@ -211,6 +211,7 @@ mod tests {
             width,
             height,
             rgba: [value, value / 2, 0, 255].repeat(width * height),
+            ..Picture::empty()
         }
     }
 

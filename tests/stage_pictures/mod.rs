@@ -39,7 +39,13 @@ fn drawn(width: usize, height: usize, colour: impl Fn(f32, f32) -> [f32; 3]) -> 
             rgba.extend_from_slice(&[r, g, b, 255]);
         }
     }
-    Picture { stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() }, width, height, rgba }
+    Picture {
+        stamp: Stamp { hop: 0, signal_secs: 0.0, arrived: Instant::now() },
+        width,
+        height,
+        rgba,
+        ..Picture::empty()
+    }
 }
 
 pub fn plain(width: usize, height: usize, [r, g, b]: [u8; 3]) -> Picture {

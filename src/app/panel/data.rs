@@ -52,6 +52,8 @@ pub struct ModelRow {
     /// What `/dream/model` is set to for it.
     pub name: String,
     pub about: String,
+    /// What it takes of the memory; empty for one that is not there.
+    pub memory: String,
     pub state: ModelState,
 }
 

@@ -6,7 +6,7 @@ use super::data::{ModelRow, ModelState, PanelData, PresetTile};
 use crate::{
     app::{live::Report, window},
     control::Presets,
-    diffusion::{self, Picture},
+    diffusion::{self, Inmate, Picture},
     signal,
 };
 
@@ -85,30 +85,38 @@ pub fn presets(data: &mut PanelData, presets: &Presets, playing: Option<&str>) {
     data.playing = presets.iter().position(|preset| Some(preset.id.as_str()) == playing);
 }
 
-/// The models that are known by name, the one that plays, and the one that is being loaded.
-pub fn models(data: &mut PanelData, playing: &str, loading: Option<&str>) {
-    let state = |name: &str| {
-        if loading == Some(name) {
-            ModelState::Loading
-        } else if playing == name {
-            ModelState::Playing
-        } else {
-            ModelState::OnDisk
-        }
+/// The models that are known by name, those in memory (the one that plays first), and those that are being loaded.
+pub fn models(data: &mut PanelData, resident: &[Inmate], loading: &[&str]) {
+    let row = |name: &str, about: &str| {
+        let here = resident.iter().find(|inmate| inmate.name == name);
+        let state = match here {
+            Some(inmate) if inmate.plays => ModelState::Playing,
+            Some(_) => ModelState::Resident,
+            None if loading.contains(&name) => ModelState::Loading,
+            None => ModelState::OnDisk,
+        };
+        let memory = here.map_or(String::new(), |inmate| memory(inmate.bytes));
+        ModelRow { name: name.into(), about: about.into(), memory, state }
     };
-    let row = |name: &str, about: &str| ModelRow { name: name.into(), about: about.into(), state: state(name) };
     // Those that were there before stay in the list: they can be gone back to.
     let mut models: Vec<ModelRow> = data.models.iter().map(|model| row(&model.name, &model.about)).collect();
-    let named = |models: &[ModelRow], name: &str| models.iter().any(|model| model.name == name);
     if models.is_empty() {
         models.extend(diffusion::list().iter().map(|entry| row(&entry.name, &entry.summary)));
     }
-    for name in [Some(playing), loading].into_iter().flatten() {
-        if !named(&models, name) {
+    for name in resident.iter().map(|inmate| inmate.name.as_str()).chain(loading.iter().copied()) {
+        if !models.iter().any(|model| model.name == name) {
             models.push(row(name, "from a file"));
         }
     }
     data.models = models;
+}
+
+/// "3.4 GB"
+fn memory(bytes: u64) -> String {
+    match bytes as f64 / 1e6 {
+        mb if mb < 1000.0 => format!("{mb:.0} MB"),
+        mb => format!("{:.1} GB", mb / 1e3),
+    }
 }
 
 /// The newest picture.
@@ -179,21 +187,19 @@ mod tests {
     }
 
     #[test]
-    fn a_model_goes_from_disk_over_loading_to_playing_and_stays_in_the_list() {
+    fn each_model_of_the_list_says_whether_it_plays_rests_loads_or_lies_on_the_disk() {
         let mut data = PanelData::default();
-        let states = |data: &PanelData| data.models.iter().map(|m| (m.name.clone(), m.state)).collect::<Vec<_>>();
-        let expected = |box_state, other: Option<ModelState>| {
-            let mut all = vec![("box".to_owned(), box_state)];
-            all.extend(other.map(|state| ("sd.safetensors".to_owned(), state)));
-            all
-        };
-        models(&mut data, "box", None);
-        assert_eq!(states(&data), expected(ModelState::Playing, None));
-        models(&mut data, "box", Some("sd.safetensors"));
-        assert_eq!(states(&data), expected(ModelState::Playing, Some(ModelState::Loading)));
-        models(&mut data, "sd.safetensors", None);
-        assert_eq!(states(&data), expected(ModelState::OnDisk, Some(ModelState::Playing)));
-        models(&mut data, "box", None);
-        assert_eq!(states(&data), expected(ModelState::Playing, Some(ModelState::OnDisk)));
+        let told = |data: &PanelData| data.models.iter().map(|m| (m.name.clone(), m.state)).collect::<Vec<_>>();
+        let inmate = |name: &str, plays| Inmate { name: name.into(), bytes: 3_400_000_000, plays };
+        let row = |name: &str, state| (name.to_owned(), state);
+        models(&mut data, &[inmate("box", true)], &[]);
+        assert_eq!(told(&data), [row("box", ModelState::Playing)]);
+        models(&mut data, &[inmate("box", true)], &["sd.safetensors"]);
+        assert_eq!(told(&data), [row("box", ModelState::Playing), row("sd.safetensors", ModelState::Loading)]);
+        models(&mut data, &[inmate("sd.safetensors", true), inmate("box", false)], &[]);
+        assert_eq!(told(&data), [row("box", ModelState::Resident), row("sd.safetensors", ModelState::Playing)]);
+        assert_eq!(data.models[1].memory, "3.4 GB");
+        models(&mut data, &[inmate("box", true)], &[]);
+        assert_eq!(told(&data), [row("box", ModelState::Playing), row("sd.safetensors", ModelState::OnDisk)]);
     }
 }

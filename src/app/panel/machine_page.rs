@@ -152,7 +152,7 @@ fn paint_model(ui: &Ui, id: Id, rect: Rect, unit: f32, model: &ModelRow) -> bool
         ModelState::OnDisk => ink::DIM,
     };
     let (line, about) = split_top(inside, 1.4 * unit, 0.1 * unit);
-    let word = model.state.word();
+    let word = [model.state.word(), &model.memory].join(" ");
     let state =
         ink::text(painter, line.right_center(), Align2::RIGHT_CENTER, 0.4 * line.width(), word, 0.9 * unit, color);
     let width = state.left() - 0.5 * unit - line.left();

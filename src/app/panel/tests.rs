@@ -35,7 +35,13 @@ fn panel(table: &Table) -> Panel {
     let shape = Shape { channels: 4, height: 64, width: 64 };
     let stamp = || Stamp { hop: 4, signal_secs: 1.0, arrived: Instant::now() };
     data.latent = Some(Latent { stamp: stamp(), shape, values: Arc::from(vec![0.5; shape.len()]) });
-    data.picture = Some(Arc::new(Picture { stamp: stamp(), width: 64, height: 64, rgba: vec![90; 64 * 64 * 4] }));
+    data.picture = Some(Arc::new(Picture {
+        stamp: stamp(),
+        width: 64,
+        height: 64,
+        rgba: vec![90; 64 * 64 * 4],
+        ..Picture::empty()
+    }));
     data.source = "synth://rat".into();
     data.source_state = "awake".into();
     data.mapping = "flow".into();
@@ -43,7 +49,12 @@ fn panel(table: &Table) -> Panel {
         .map(|id| PresetTile { id: id.into(), name: id.to_uppercase(), about: String::new() })
         .into();
     data.playing = Some(0);
-    data.models = vec![ModelRow { name: "box".into(), about: "in the box".into(), state: ModelState::Playing }];
+    data.models = vec![ModelRow {
+        name: "box".into(),
+        about: "in the box".into(),
+        memory: "28 MB".into(),
+        state: ModelState::Playing,
+    }];
     data.messages = vec![Message { level: Level::Error, text: "a long message ".repeat(30), age_secs: 1.0 }];
     panel.look(SIZE, false);
     panel

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Desk, Watch};
 use crate::control::{
-    CueList, Handle, Origin, Param, SetError, Table, Value,
-    cues::{Asked, Cue, CuesError, Player},
+    CueList, Handle, Origin, PageError, Param, SetError, Table, Value,
+    cues::{Asked, Cue, Player},
 };
 
 /// Of the beat when nobody gives one.
@@ -84,7 +84,7 @@ impl Cueing {
 impl Desk {
     /// Takes up a list of cues from a file; it begins with the next tick. Returns a warning for each value that will be
     /// clamped.
-    pub fn open_cues(&mut self, path: &Path) -> Result<Vec<String>, CuesError> {
+    pub fn open_cues(&mut self, path: &Path) -> Result<Vec<String>, PageError> {
         let list = CueList::load(path)?;
         let warnings = list.check(&self.table, &self.presets)?;
         self.use_cues(list);

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Desk, PresetError};
+use super::{Desk, PageError};
 use crate::control::{Handle, Origin, Param, Preset, SetError, Table, Value, nearest};
 
 pub fn params() -> Vec<Param> {
@@ -127,20 +127,20 @@ impl Desk {
         Some(format!("/preset/leave_out: there is no parameter under {unknown}{hint}"))
     }
 
-    fn playing(&self, deed: &str) -> Result<&Preset, PresetError> {
-        self.current().ok_or_else(|| PresetError::File {
+    fn playing(&self, deed: &str) -> Result<&Preset, PageError> {
+        self.current().ok_or_else(|| PageError::File {
             file: "/preset".into(),
             why: format!("no preset plays that could be {deed}: save one with /preset/save_as"),
         })
     }
 
-    fn save_over(&mut self) -> Result<String, PresetError> {
+    fn save_over(&mut self) -> Result<String, PageError> {
         let fresh = self.playing("saved")?.saved_over(&self.table);
         let path = self.put(&fresh)?;
         Ok(format!("“{}” is saved: {}", fresh.name, path.display()))
     }
 
-    fn duplicate(&mut self) -> Result<String, PresetError> {
+    fn duplicate(&mut self) -> Result<String, PageError> {
         let original = self.playing("copied")?.clone();
         let name = (2..).map(|n| format!("{} {n}", original.name)).find(|name| self.presets.find(name).is_none());
         let name = name.unwrap_or_default();
@@ -151,20 +151,20 @@ impl Desk {
         Ok(format!("“{}” is a copy: {}", copy.name, path.display()))
     }
 
-    fn rename(&mut self, name: &str) -> Result<String, PresetError> {
+    fn rename(&mut self, name: &str) -> Result<String, PageError> {
         let mut renamed = self.playing("renamed")?.clone();
         name.clone_into(&mut renamed.name);
         let path = self.put(&renamed)?;
         Ok(format!("“{name}” is the name of {}", path.display()))
     }
 
-    fn delete(&mut self) -> Result<String, PresetError> {
+    fn delete(&mut self) -> Result<String, PageError> {
         let preset = self.playing("deleted")?;
         let file = PathBuf::from(&preset.file);
         let (id, name) = (preset.id.clone(), preset.name.clone());
         if !file.is_file() {
             let why = "is part of the program and cannot be deleted; save over it to change it".into();
-            return Err(PresetError::File { file: format!("“{name}”"), why });
+            return Err(PageError::File { file: format!("“{name}”"), why });
         }
         let aside = put_aside(&file, "deleted")?;
         self.presets.forget(&id);
@@ -179,10 +179,10 @@ impl Desk {
     }
 
     /// Writes a preset into the user's folder; what was there before stays beside it. It is the one that plays then.
-    pub(super) fn put(&mut self, preset: &Preset) -> Result<PathBuf, PresetError> {
+    pub(super) fn put(&mut self, preset: &Preset) -> Result<PathBuf, PageError> {
         let Some(folder) = self.presets.folders().save.clone() else {
             let why = "cannot be saved, for there is no home folder: start with --presets DIR".into();
-            return Err(PresetError::File { file: format!("{}.toml", preset.id), why });
+            return Err(PageError::File { file: format!("{}.toml", preset.id), why });
         };
         let path = folder.join(format!("{}.toml", preset.id));
         if path.is_file() {
@@ -215,8 +215,8 @@ impl Desk {
 }
 
 /// Renames a file so that it is no preset any more: `ink.toml-deleted`, `ink.toml-deleted-2`. One `before` is enough.
-fn put_aside(file: &Path, why: &str) -> Result<PathBuf, PresetError> {
-    let failed = |error: std::io::Error| PresetError::File {
+fn put_aside(file: &Path, why: &str) -> Result<PathBuf, PageError> {
+    let failed = |error: std::io::Error| PageError::File {
         file: file.display().to_string(),
         why: format!("cannot be put aside ({error})"),
     };

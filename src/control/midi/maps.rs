@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::Map;
-use crate::control::{Folders, presets::toml_files};
+use crate::control::{Folders, PageError, page::text_of, presets::toml_files};
 
 macro_rules! shipped {
     ($($file:literal),* $(,)?) => {
@@ -31,20 +31,6 @@ shipped!(
     "nanokontrol2.toml",
     "x-touch-mini.toml",
 );
-
-/// Why a map cannot be used or saved.
-#[derive(Debug, thiserror::Error)]
-pub enum MapError {
-    #[error("{file}: {why}")]
-    File { file: String, why: String },
-    #[error("{file}, line {line}: {why}")]
-    Line { file: String, line: usize, why: String },
-    #[error(
-        "{file} is of version {found}, and this wavedream reads up to 1: get a newer wavedream, or learn the controls \
-         again with this one"
-    )]
-    Newer { file: String, found: i64 },
-}
 
 /// All maps, by id.
 #[derive(Debug, Default)]
@@ -117,11 +103,11 @@ impl Maps {
     }
 
     /// Writes a map into the user's folder and uses it from now on.
-    pub fn save(&mut self, mut map: Map) -> Result<Arc<Map>, MapError> {
+    pub fn save(&mut self, mut map: Map) -> Result<Arc<Map>, PageError> {
         let file = format!("{}.toml", map.id);
         let Some(folder) = &self.save else {
             let why = "cannot be saved, for there is no home folder: start with --presets DIR".into();
-            return Err(MapError::File { file, why });
+            return Err(PageError::File { file, why });
         };
         let path = folder.join(file);
         map.file = path.display().to_string();
@@ -138,16 +124,13 @@ impl Maps {
     }
 }
 
-fn read(file: &Path) -> Result<Map, MapError> {
-    let name = file.display().to_string();
-    let text = fs::read_to_string(file)
-        .map_err(|error| MapError::File { file: name.clone(), why: format!("cannot be read ({error})") })?;
-    Map::parse(&text, &name)
+fn read(file: &Path) -> Result<Map, PageError> {
+    Map::parse(&text_of(file)?, &file.display().to_string())
 }
 
 /// Writes a file whole or not at all: a full disk or a pulled plug leaves the old one.
-fn write_whole(path: &Path, text: &str) -> Result<(), MapError> {
-    let failed = |error: std::io::Error| MapError::File {
+fn write_whole(path: &Path, text: &str) -> Result<(), PageError> {
+    let failed = |error: std::io::Error| PageError::File {
         file: path.display().to_string(),
         why: format!("cannot be written ({error}); what was learned holds until the program ends"),
     };

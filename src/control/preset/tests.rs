@@ -41,7 +41,7 @@ fn a_fault_names_the_file_the_line_and_the_way_out() {
 #[test]
 fn an_unknown_key_at_the_head_names_the_nearest() {
     let error = Preset::parse("version = 1\nabuot = \"x\"\n", "x.toml").unwrap_err().to_string();
-    assert_eq!(error, "x.toml, line 2: there is no key “abuot”; did you mean about?");
+    assert_eq!(error, "x.toml, line 2: there is no key “abuot” here; did you mean about?");
 }
 
 #[test]

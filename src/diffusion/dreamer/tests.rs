@@ -1,14 +1,18 @@
 //! The generating thread with a model that does as the test says.
 
-use std::sync::{
-    atomic::{AtomicBool, Ordering},
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    collections::VecDeque,
+    sync::{
+        atomic::AtomicBool,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::{Duration, Instant},
 };
 
-use super::*;
+use super::{resident::KEPT, *};
 use crate::{
     Stamp,
-    diffusion::{Card, GenerateError, Raw},
+    diffusion::{Card, GenerateError, Raw, Timing},
     latent::Shape,
 };
 
@@ -84,10 +88,19 @@ fn scripted(shade: u8, gate: Option<Receiver<()>>) -> Stage {
     Stage { model: Box::new(Scripted { card, gate, begun, dropped: dropped.clone(), shade }), begun: seen, dropped }
 }
 
+fn started(model: Box<dyn Model>) -> Dreamer {
+    Dreamer::start("first", model).unwrap().0
+}
+
+/// Asks the one that plays.
 fn ask(dreamer: &Dreamer, value: f32) {
+    ask_of(dreamer, dreamer.shared.plays.load(Ordering::SeqCst), value);
+}
+
+fn ask_of(dreamer: &Dreamer, serial: u64, value: f32) {
     let stamp = Stamp { hop: value.abs() as u64, signal_secs: 0.0, arrived: Instant::now() };
     let shape = Shape { channels: 1, height: 1, width: 1 };
-    dreamer.submit(Latent { stamp, shape, values: Arc::new([value]) }, Conditioning::default(), 1);
+    dreamer.submit(serial, Latent { stamp, shape, values: Arc::new([value]) }, Conditioning::default(), 1);
 }
 
 fn until(condition: impl Fn() -> bool) {
@@ -102,7 +115,7 @@ fn until(condition: impl Fn() -> bool) {
 fn of_the_requests_that_come_during_a_picture_only_the_newest_is_painted() {
     let (go, gate) = sync_channel(10);
     let stage = scripted(0, Some(gate));
-    let dreamer = Dreamer::start(stage.model).unwrap();
+    let dreamer = started(stage.model);
     ask(&dreamer, 1.0);
     assert_eq!(stage.begun.recv().unwrap(), 1.0);
     for value in [2.0, 3.0, 4.0] {
@@ -120,7 +133,7 @@ fn of_the_requests_that_come_during_a_picture_only_the_newest_is_painted() {
 #[test]
 fn a_failure_or_a_panic_keeps_the_last_picture_and_the_next_request_is_painted() {
     let stage = scripted(0, None);
-    let dreamer = Dreamer::start(stage.model).unwrap();
+    let dreamer = started(stage.model);
     ask(&dreamer, 5.0);
     until(|| dreamer.stats().pictures == 1);
     for (value, failures, said) in [(-1.0, 1, "told so"), (999.0, 2, "as planned")] {
@@ -135,16 +148,47 @@ fn a_failure_or_a_panic_keeps_the_last_picture_and_the_next_request_is_painted()
 }
 
 #[test]
-fn another_model_paints_from_the_next_picture_on_and_the_old_one_is_dropped() {
-    let (old, new) = (scripted(10, None), scripted(20, None));
-    let dreamer = Dreamer::start(old.model).unwrap();
+fn a_resident_model_takes_over_while_the_other_is_in_the_middle_of_a_picture() {
+    let (go, gate) = sync_channel(10);
+    let (slow, quick) = (scripted(10, Some(gate)), scripted(20, None));
+    let (dreamer, first) = Dreamer::start("slow", slow.model).unwrap();
+    go.send(()).unwrap();
     ask(&dreamer, 1.0);
-    until(|| dreamer.latest().is_some_and(|p| p.rgba[1] == 10));
-    dreamer.switch(new.model);
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[1] == 10 && p.model == first.serial));
+    dreamer.keep("quick", quick.model).unwrap();
     ask(&dreamer, 2.0);
-    until(|| dreamer.latest().is_some_and(|p| p.rgba[..2] == [2, 20]));
+    slow.begun.recv().unwrap();
+    slow.begun.recv().unwrap();
+
+    let second = dreamer.play("quick").unwrap();
+    ask_of(&dreamer, second.serial, 3.0);
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[..2] == [3, 20] && p.model == second.serial));
+    assert_eq!((dreamer.stats().model.as_str(), dreamer.stats().pictures), ("scripted 20", 2));
+
+    // The picture that comes too late is not shown, and a request that was made for the other model is nobody's.
+    go.send(()).unwrap();
+    ask_of(&dreamer, first.serial, 4.0);
+    assert_eq!(dreamer.play("slow").unwrap().serial, first.serial);
+    go.send(()).unwrap();
+    ask_of(&dreamer, first.serial, 5.0);
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[..2] == [5, 10]));
+    assert_eq!(dreamer.stats().pictures, 3);
+    assert_eq!(slow.begun.try_iter().collect::<Vec<_>>(), [5.0]);
+}
+
+#[test]
+fn a_model_that_is_let_go_frees_its_memory_and_the_one_that_plays_stays() {
+    let (old, new) = (scripted(10, None), scripted(20, None));
+    let (dreamer, _) = Dreamer::start("old", old.model).unwrap();
+    dreamer.keep("new", new.model).unwrap();
+    assert!(dreamer.play("nobody").is_none());
+    dreamer.play("new").unwrap();
+    let names = |dreamer: &Dreamer| dreamer.residents().iter().map(|r| (r.name.clone(), r.plays)).collect::<Vec<_>>();
+    assert_eq!(names(&dreamer), [("new".to_owned(), true), ("old".to_owned(), false)]);
+    assert!(!dreamer.let_go("new"));
+    assert!(dreamer.let_go("old"));
     until(|| old.dropped.load(Ordering::SeqCst));
-    assert_eq!(dreamer.stats().model, "scripted 20");
+    assert_eq!(names(&dreamer), [("new".to_owned(), true)]);
     drop(dreamer);
     assert!(new.dropped.load(Ordering::SeqCst));
 }
@@ -152,7 +196,7 @@ fn another_model_paints_from_the_next_picture_on_and_the_old_one_is_dropped() {
 #[test]
 fn a_picture_that_a_reader_holds_is_not_painted_over_and_others_are_reused() {
     let stage = scripted(0, None);
-    let dreamer = Dreamer::start(stage.model).unwrap();
+    let dreamer = started(stage.model);
     let mut held: VecDeque<Arc<Picture>> = VecDeque::new();
     let mut addresses = std::collections::BTreeSet::new();
     for value in 1..=50 {

@@ -61,7 +61,7 @@ fn models() -> impl Iterator<Item = Embedded> {
 }
 
 fn blank() -> Picture {
-    Picture { stamp: noise(4, 4).stamp, width: 0, height: 0, rgba: vec![] }
+    Picture { stamp: noise(4, 4).stamp, ..Picture::empty() }
 }
 
 #[track_caller]
