@@ -4,6 +4,7 @@ mod bench;
 mod catalogue;
 mod dreamer;
 mod embedded;
+mod feedback;
 pub mod sd;
 mod weights;
 
@@ -11,6 +12,7 @@ pub use bench::{Quantiles, Report, bench};
 pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
 pub use dreamer::{Dreamer, Stats};
 pub use embedded::Embedded;
+pub use feedback::{Feedback, Moved, Start};
 
 use serde::Serialize;
 
@@ -34,6 +36,15 @@ pub struct Conditioning {
     pub context: Vec<f32>,
     /// What is to be seen, for models that read; none is the empty prompt.
     pub text: Option<sd::Text>,
+    /// How Stable Diffusion paints; other models have one way.
+    pub way: sd::Way,
+    /// What stays of the last picture.
+    pub feedback: Feedback,
+    /// A picture to start from instead of noise alone.
+    pub start: Option<Start>,
+    /// Pictures do not wait for what takes long (a text that is encoded, a LoRA that is read): it happens on another
+    /// thread, and what was there before goes on meanwhile. Otherwise the same requests give the same pictures.
+    pub live: bool,
 }
 
 /// A finished picture. `rgba.len() == 4 * width * height`, rows from the top, sRGB, alpha 255.
@@ -103,6 +114,10 @@ pub trait Model: Send {
         picture: &mut Picture,
     ) -> Result<Timing, GenerateError>;
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
+    /// What a person should read and has not been given yet: sentences.
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
     /// What it runs on, for reports.
     fn runtime(&self) -> Runtime {
         Runtime::default()

@@ -21,7 +21,7 @@ use super::{
     recording::{Deck, Facts, SignalTap},
     remote::{self, Outside},
     render::stop_on_signal,
-    setup::{Setup, declare_model, declare_shaders, set_up},
+    setup::{Setup, declare_model, declare_shaders, set_up, steps_of_preset},
     trace_from_pulse,
     window::{
         self, Frame, Gpu, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Pace, PanelPlace, StageApp,
@@ -189,6 +189,9 @@ impl Show {
         if let Some(error) = stats.error {
             self.say(Level::Error, error);
         }
+        for note in self.dreamer.notes() {
+            self.say(Level::Warning, note);
+        }
     }
 
     /// Shaders that do not compile are told for as long as they do not.
@@ -242,12 +245,16 @@ impl Show {
     fn use_model(&mut self, model: Box<dyn Model>) {
         let table = self.desk.table().clone();
         declare_model(&table, model.card());
+        let steps = steps_of_preset(&self.desk, model.card());
         match DreamDials::new(&table, model.card()) {
             Ok(dials) => {
                 self.deck.model(&self.playing_model);
                 self.dreamer.switch(model);
                 self.painting_model.clone_from(&self.playing_model);
                 self.live.use_dials(dials);
+                if let Err(error) = steps {
+                    self.say(Level::Error, error.to_string());
+                }
                 self.begin_transition();
             }
             Err(error) => self.say(Level::Error, error.to_string()),

@@ -25,6 +25,9 @@ mod read;
 const VERSION: i64 = 1;
 /// How long a preset takes to arrive; it moves first, so that it holds for its own arrival.
 const ARRIVAL: &str = "/stage/transition_secs";
+/// What the model decides on the range of: a preset that brings its model is not measured by the one before.
+const MODEL: &str = "/dream/model";
+const STEPS: &str = "/dream/steps";
 
 /// A preset as its file has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +101,11 @@ impl Preset {
         self.settings.iter().find(|setting| setting.path == path).map(|setting| &setting.value)
     }
 
+    /// The steps that it gives the model that it brings.
+    pub fn steps_of_its_model(&self) -> Option<&Value> {
+        self.value(MODEL).and(self.value(STEPS))
+    }
+
     /// Compares it with the parameters that there are. Returns a warning for each value that will be clamped.
     pub fn check(&self, table: &Table) -> Result<Vec<String>, PresetError> {
         let mut warnings = Vec::new();
@@ -108,6 +116,7 @@ impl Preset {
                 return Err(at(format!("{path} is not part of presets; take the line out")));
             }
             let clamped = table.check(path, value).map_err(|error| at(error.to_string()))?;
+            let clamped = clamped.filter(|_| path != STEPS || self.value(MODEL).is_none());
             warnings.extend(clamped.map(|clamped| at(clamped.to_string()).to_string()));
         }
         Ok(warnings)

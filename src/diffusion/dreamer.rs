@@ -25,6 +25,8 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 const REMEMBERED: usize = 300;
 /// The rate is that of the last seconds.
 const RATE_OVER: Duration = Duration::from_secs(3);
+/// Notes of the model that nobody has read yet; what comes beyond is in the log alone.
+const MOST_NOTES: usize = 16;
 /// Pictures kept for painting over: one in the slot, two on the stage, one in the making, one to spare.
 const KEPT: usize = 5;
 
@@ -75,6 +77,7 @@ struct Shared {
 #[derive(Default)]
 struct Record {
     stats: Stats,
+    notes: Vec<String>,
     finished: VecDeque<(Instant, f32, Timing)>,
 }
 
@@ -113,6 +116,11 @@ impl Dreamer {
         self.shared.latest.load_full()
     }
 
+    /// What the model has told since the last look; takes a short lock.
+    pub fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.shared.record).notes)
+    }
+
     /// Sums up the last pictures; takes a short lock, so for panels and reports and not for each frame.
     pub fn stats(&self) -> Stats {
         lock(&self.shared.record).sum_up()
@@ -149,6 +157,10 @@ impl Shared {
                 };
                 model.generate(&request.latent, &request.with, request.steps, canvas).map_err(|e| e.to_string())
             }));
+            let notes = model.notes();
+            if !notes.is_empty() {
+                lock(&self.record).note(notes);
+            }
             let result = result.unwrap_or_else(|panic| Err(format!("the model panicked: {}", message(&*panic))));
             match result {
                 Ok(timing) => {
@@ -204,6 +216,15 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Record {
+    fn note(&mut self, notes: Vec<String>) {
+        for note in notes {
+            tracing::warn!("{note}");
+            if self.notes.len() < MOST_NOTES {
+                self.notes.push(note);
+            }
+        }
+    }
+
     fn succeeded(&mut self, began: Instant, timing: Timing) {
         let now = Instant::now();
         self.stats.pictures += 1;

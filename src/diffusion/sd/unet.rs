@@ -97,6 +97,23 @@ pub struct Prepared {
     added: Option<Tensor>,
 }
 
+impl Prepared {
+    /// For so many pictures in one pass: each row as often, one after the other. One row is for all as it is.
+    pub(super) fn spread(self, pictures: usize) -> Result<Self> {
+        let repeat = |t: &Tensor| {
+            let rows = t.dim(0)?;
+            if rows == 1 || pictures == 1 {
+                return Ok(t.clone());
+            }
+            let each: Vec<Tensor> =
+                (0..rows * pictures).map(|i| t.narrow(0, i / pictures, 1)).collect::<Result<_>>()?;
+            Tensor::cat(&each, 0)
+        };
+        let words = self.words.iter().map(|(k, v)| Ok((repeat(k)?, repeat(v)?))).collect::<Result<_>>()?;
+        Ok(Self { words, added: self.added.as_ref().map(repeat).transpose()? })
+    }
+}
+
 pub struct Unet {
     config: UnetConfig,
     conv_in: Conv3,
