@@ -76,7 +76,7 @@ fn pictures(c: &mut Criterion) {
         let shape = Shape { channels: 4, height, width };
         let values: Arc<[f32]> = (0..shape.len()).map(|i| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * 3.4).collect();
         let latent = Latent { stamp, shape, values };
-        let mut picture = Picture { stamp, width: 0, height: 0, rgba: Vec::new() };
+        let mut picture = Picture { stamp, ..Picture::empty() };
         group.throughput(Throughput::Elements(model.flops(shape, steps)));
         group.bench_function(format!("{}x{} in {steps}", 8 * width, 8 * height), |b| {
             b.iter(|| model.generate(black_box(&latent), &Conditioning::default(), steps, &mut picture));

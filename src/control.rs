@@ -29,7 +29,7 @@ mod tap;
 mod watch;
 mod zone;
 
-pub use builtin::{builtin, genres, scene, steps, transitions};
+pub use builtin::{LORAS, builtin, genres, scene, steps, transitions};
 pub use cues::CueList;
 pub use desk::{Desk, RecallError};
 pub use handle::Handle;

@@ -4,6 +4,7 @@ mod bench;
 mod catalogue;
 mod dreamer;
 mod embedded;
+mod feedback;
 mod loader;
 mod residents;
 pub mod sd;
@@ -13,6 +14,7 @@ pub use bench::{Quantiles, Report, bench};
 pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
 pub use dreamer::{Dreamer, Inmate, Playing, Stats};
 pub use embedded::Embedded;
+pub use feedback::{Feedback, Moved, Start};
 pub use loader::WarmUp;
 pub use residents::{Residents, Turn, Wanted, half_of_memory};
 
@@ -40,6 +42,15 @@ pub struct Conditioning {
     pub context: Vec<f32>,
     /// What is to be seen, for models that read; none is the empty prompt.
     pub text: Option<sd::Text>,
+    /// How Stable Diffusion paints; other models have one way.
+    pub way: sd::Way,
+    /// What stays of the last picture.
+    pub feedback: Feedback,
+    /// A picture to start from instead of noise alone.
+    pub start: Option<Start>,
+    /// Pictures do not wait for what takes long (a text that is encoded, a LoRA that is read): it happens on another
+    /// thread, and what was there before goes on meanwhile. Otherwise the same requests give the same pictures.
+    pub live: bool,
 }
 
 /// A finished picture. `rgba.len() == 4 * width * height`, rows from the top, sRGB, alpha 255.
@@ -141,9 +152,13 @@ pub trait Model: Send {
     fn bytes(&self) -> u64 {
         4 * self.card().weights as u64
     }
-    /// While the flag is set nobody waits for the picture in the making: a slow model ends it with
-    /// [`GenerateError::GivenUp`] at its next chance.
+    /// While the flag is set nobody waits for the picture in the making: a slow model ends it with an error at its next
+    /// chance.
     fn give_up_when(&mut self, _flag: Arc<AtomicBool>) {}
+    /// What a person should read and has not been given yet: sentences.
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
     /// What it runs on, for reports.
     fn runtime(&self) -> Runtime {
         Runtime::default()
@@ -164,6 +179,4 @@ pub enum GenerateError {
     Shape { model: String, expected: String, found: String },
     #[error("the model {model} failed: {why}")]
     Failed { model: String, why: String },
-    #[error("the picture of the model {model} was given up: another model plays")]
-    GivenUp { model: String },
 }

@@ -39,4 +39,9 @@ impl Stamp {
     pub fn start() -> Self {
         Self { hop: 0, signal_secs: 0.0, arrived: Instant::now() }
     }
+
+    /// Signal time since an earlier moment; 0 if the signal has begun anew since.
+    pub fn secs_since(&self, earlier: &Self) -> f64 {
+        self.hop.saturating_sub(earlier.hop) as f64 / signal::HOPS_PER_SEC as f64
+    }
 }

@@ -10,6 +10,8 @@
 mod case;
 #[path = "sd/command.rs"]
 mod command;
+#[path = "sd/live.rs"]
+mod live;
 #[path = "sd/packed.rs"]
 mod packed;
 #[path = "sd/refusals.rs"]
@@ -40,6 +42,11 @@ fn the_unet_answers_as_diffusers_at_each_timestep_and_in_batches_of_unlike_ones(
 #[test]
 fn every_sampler_goes_the_same_way_as_diffusers() {
     each(Case::samplers);
+}
+
+#[test]
+fn a_run_from_a_picture_begins_where_diffusers_begins_it() {
+    each(Case::from_a_picture);
 }
 
 #[test]

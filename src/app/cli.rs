@@ -203,6 +203,12 @@ pub struct DreamArgs {
     /// The noise that the lcm scheduler adds after each step but the last, (steps, 4, h, w)
     #[arg(long, value_name = "FILE.npy")]
     pub noise: Option<PathBuf>,
+    /// A picture to start from instead of noise alone, .png, .jpg or .gif
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// How far the new picture may go from --image: 0 stays at it, 1 is free of it (0.6 if left out)
+    #[arg(long, value_name = "S", requires = "image", value_parser = values::share)]
+    pub strength: Option<f32>,
     /// Where the picture goes (dream.png if nothing else is written)
     #[arg(short, long, value_name = "IMAGE.png")]
     pub output: Option<PathBuf>,
@@ -216,6 +222,7 @@ pub enum Scheduler {
     Ddim,
     Euler,
     Lcm,
+    Plms,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

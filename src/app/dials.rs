@@ -5,8 +5,11 @@
 use std::sync::Arc;
 
 use crate::{
-    control::{Handle, SetError, Table},
-    diffusion::{Card, Conditioning, PictureShape, sd::Text},
+    control::{self, Handle, SetError, Table},
+    diffusion::{
+        Card, Conditioning, Feedback, PictureShape,
+        sd::{Blend, DecoderChoice, LoraUse, Sampler, Text, Way},
+    },
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
@@ -92,6 +95,8 @@ pub struct DreamDials {
     prompt: Handle,
     negative: Handle,
     guidance: Handle,
+    way: WayDials,
+    feedback: [Handle; 5],
     steps: Handle,
     size: Handle,
     shape: Handle,
@@ -113,6 +118,11 @@ impl DreamDials {
             prompt: table.handle("/dream/prompt")?,
             negative: table.handle("/dream/negative")?,
             guidance: table.handle("/dream/guidance")?,
+            way: WayDials::new(table)?,
+            feedback: {
+                let handle = |name| table.handle(&format!("/dream/feedback/{name}"));
+                [handle("strength")?, handle("zoom")?, handle("pan_x")?, handle("pan_y")?, handle("rotate")?]
+            },
             steps: table.handle("/dream/steps")?,
             size: table.handle("/dream/size")?,
             shape: table.handle("/dream/shape")?,
@@ -128,6 +138,9 @@ impl DreamDials {
             scene: self.scene.iter().map(Handle::f32).collect(),
             context: Vec::new(),
             text: self.card.reads_text.then(|| self.text()),
+            way: if self.card.reads_text { self.way.way() } else { Way::default() },
+            feedback: self.feedback(),
+            ..Conditioning::default()
         }
     }
 
@@ -137,7 +150,21 @@ impl DreamDials {
             prompt: self.prompt.text().to_string(),
             negative: self.negative.text().to_string(),
             guidance: Some(self.guidance.f32()).filter(|g| *g > 0.0),
-            ..Text::default()
+            blend: self.way.blend(),
+        }
+    }
+
+    fn feedback(&self) -> Feedback {
+        let [strength, zoom, pan_x, pan_y, rotate] = &self.feedback;
+        if strength.f32() <= 0.0 {
+            return Feedback::default();
+        }
+        Feedback {
+            strength: strength.f32(),
+            zoom: zoom.f32(),
+            pan_x: pan_x.f32(),
+            pan_y: pan_y.f32(),
+            rotate: rotate.f32(),
         }
     }
 
@@ -162,6 +189,56 @@ impl DreamDials {
         let sides = shape.split_once(':').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
         let (across, down) = sides.unwrap_or((1.0, 1.0));
         PictureShape { long_px, across, down }
+    }
+}
+
+/// How a model that has a choice paints.
+struct WayDials {
+    glide: Handle,
+    blend: Handle,
+    scheduler: Handle,
+    decoder: Handle,
+    stream: Handle,
+    /// File and strength.
+    loras: Vec<(Handle, Handle)>,
+}
+
+impl WayDials {
+    fn new(table: &Table) -> Result<Self, SetError> {
+        let lora = |slot: usize| {
+            let handle = |name| table.handle(&format!("/dream/lora/{slot}/{name}"));
+            Ok((handle("file")?, handle("strength")?))
+        };
+        Ok(Self {
+            glide: table.handle("/dream/prompt_glide")?,
+            blend: table.handle("/dream/blend")?,
+            scheduler: table.handle("/dream/scheduler")?,
+            decoder: table.handle("/dream/decoder")?,
+            stream: table.handle("/dream/stream")?,
+            loras: (1..=control::LORAS).map(lora).collect::<Result<_, SetError>>()?,
+        })
+    }
+
+    fn blend(&self) -> Blend {
+        if &*self.blend.text() == "slerp" { Blend::Slerp } else { Blend::Linear }
+    }
+
+    fn way(&self) -> Way {
+        let lora = |(file, strength): &(Handle, Handle)| {
+            let file = file.text();
+            let path = file.trim();
+            (!path.is_empty()).then(|| LoraUse { path: path.into(), strength: strength.f32() })
+        };
+        Way {
+            sampler: Sampler::named(&self.scheduler.text()),
+            decoder: match &*self.decoder.text() {
+                "taesd" => Some(DecoderChoice::Tiny),
+                _ => None,
+            },
+            loras: self.loras.iter().filter_map(lora).collect(),
+            glide_secs: self.glide.f32(),
+            stream: self.stream.is_on(),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     control::{BeatReader, Table},
-    diffusion::Dreamer,
+    diffusion::{Conditioning, Dreamer},
     latent::Latent,
     signal::{self, HOPS_PER_SEC, Health, Trace},
     state::Pulse,
@@ -193,7 +193,8 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        self.dreamer.submit(*serial, latent.clone(), dials.conditioning(), dials.steps());
+                        let with = Conditioning { live: true, ..dials.conditioning() };
+                        self.dreamer.submit(*serial, latent.clone(), with, dials.steps());
                     }
                     self.tell(latent);
                 }

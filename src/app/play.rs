@@ -20,7 +20,7 @@ use super::{
     recording::{Deck, Facts, SignalTap},
     remote::{self, Outside},
     render::stop_on_signal,
-    setup::{Setup, declare_model, declare_shaders, set_up},
+    setup::{Setup, declare_model, declare_shaders, set_up, steps_of_model},
     trace_from_pulse,
     window::{
         self, Frame, Gpu, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Pace, PanelPlace, StageApp,
@@ -201,6 +201,9 @@ impl Show {
         if let Some(error) = stats.error {
             self.say(Level::Error, error);
         }
+        for note in self.dreamer.notes() {
+            self.say(Level::Warning, note);
+        }
     }
 
     /// Shaders that do not compile are told for as long as they do not.
@@ -271,12 +274,16 @@ impl Show {
     fn use_model(&mut self, name: &str, playing: &Playing) {
         let table = self.desk.table().clone();
         declare_model(&table, &playing.card);
+        let steps = steps_of_model(&self.desk, name, &playing.card);
         let dials = || DreamDials::new(&table, &playing.card);
         match dials().and_then(|ours| Ok((ours, dials()?))) {
             Ok((ours, of_signal)) => {
                 self.deck.model(name);
                 self.dream = ours;
                 self.live.use_dials((playing.serial, of_signal));
+                if let Err(error) = steps {
+                    self.say(Level::Error, error.to_string());
+                }
             }
             Err(error) => self.say(Level::Error, error.to_string()),
         }

@@ -21,7 +21,7 @@ use super::{
     features::features,
     line::Line,
     recording::{Replay, Turn},
-    setup::{Setup, declare_model, set_up},
+    setup::{Setup, declare_model, set_up, steps_of_model},
     trace_from_pulse,
 };
 use crate::{
@@ -243,6 +243,9 @@ impl FrameMaker {
             if std::mem::replace(&mut self.due, due) != due {
                 let steps = self.dream.steps();
                 self.model.generate(&latent, &self.dream.conditioning(), steps, &mut self.picture)?;
+                for note in self.model.notes() {
+                    tracing::warn!("{note}");
+                }
                 self.stage.show(&self.picture);
             }
         }
@@ -275,6 +278,7 @@ impl FrameMaker {
     fn use_model(&mut self, name: &str) -> Result<()> {
         let model = diffusion::load(name)?;
         declare_model(self.desk.table(), model.card());
+        steps_of_model(&self.desk, name, model.card())?;
         self.dream = DreamDials::new(self.desk.table(), model.card())?;
         self.model = model;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{UsageError, cli::ShowArgs, features::FEATURES};
 use crate::{
@@ -47,15 +47,24 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     if let Some(name) = &args.model {
         table.set("/dream/model", Value::text(name), Origin::CommandLine)?;
     }
+    let wanted = table.handle("/dream/model")?.text();
+    if args.model.is_none() && *wanted != *model.card().name {
+        match diffusion::load(&wanted) {
+            Ok(other) => {
+                model = other;
+                declare_model(&table, model.card());
+            }
+            Err(error) => {
+                warnings.push(format!("{error}; the model {} plays instead", model.card().name));
+                table.set("/dream/model", Value::text(&model.card().name), Origin::Program)?;
+            }
+        }
+    }
     usual_steps(&table, model.card())?;
+    steps_of_preset(&desk, model.card())?;
     warnings.extend(set_typed(&table, &args.set)?);
     if let Some(file) = &args.cues {
         warnings.extend(desk.open_cues(file)?);
-    }
-    let wanted = table.handle("/dream/model")?.text();
-    if args.model.is_none() && *wanted != *model.card().name {
-        model = diffusion::load(&wanted).with_context(|| "the preset's model cannot be loaded".to_owned())?;
-        declare_model(&table, model.card());
     }
     let of_preset = desk.current().and_then(|preset| preset.source.clone());
     let source = args.source().map(str::to_owned).or(of_preset).unwrap_or_else(|| FIRST_SOURCE.to_owned());
@@ -81,6 +90,25 @@ pub fn usual_steps(table: &Table, card: &Card) -> Result<()> {
     Ok(())
 }
 
+/// A preset that brings its own model says how many steps that one takes, before it is there and its range is known.
+pub fn steps_of_preset(desk: &Desk, card: &Card) -> Result<()> {
+    if let Some(steps) = desk.current().and_then(|preset| preset.steps_of_its_model()).filter(|_| card.reads_text) {
+        desk.table().set("/dream/steps", steps.clone(), Origin::Preset)?;
+    }
+    Ok(())
+}
+
+/// A model that takes over takes the steps that the preset that brings it says, or those that it was made for.
+pub fn steps_of_model(desk: &Desk, name: &str, card: &Card) -> Result<()> {
+    let brings = desk.current().filter(|preset| preset.model() == Some(name));
+    let steps = match brings.and_then(|preset| preset.steps_of_its_model()) {
+        Some(steps) => steps.clone(),
+        None => Value::Int(i64::try_from(card.usual_steps)?),
+    };
+    desk.table().set("/dream/steps", steps, Origin::Preset)?;
+    Ok(())
+}
+
 /// The table as it is before anything was typed: for `wavedream params` and the checks of presets.
 pub fn full_table(card: &Card) -> Table {
     let table = Table::new(control::builtin());
@@ -95,6 +123,11 @@ pub fn declare_model(table: &Table, card: &Card) {
     table.declare([control::steps(card.max_steps, card.usual_steps)]);
     table.declare(control::genres(&card.genres));
     table.declare(control::scene(&card.scene));
+    // Presets of the model in the box are presets whatever model plays: they turn what it does not have.
+    if let Some(of_box) = diffusion::card("box").ok().filter(|_| card.reads_text) {
+        table.declare(control::genres(&of_box.genres));
+        table.declare(control::scene(&of_box.scene));
+    }
 }
 
 /// Dials for what the shader files declare.

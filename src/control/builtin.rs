@@ -10,6 +10,8 @@ pub fn builtin() -> Vec<Param> {
         signal(),
         latent(),
         dream(),
+        way(),
+        feedback(),
         stage(),
         presets(),
         desk::shelf::params(),
@@ -99,6 +101,59 @@ fn dream() -> Vec<Param> {
             .about("How many pictures a second are wanted; a slower machine makes fewer and the crossfade fills in."),
         Param::float("/dream/vivid", -1.0, 1.0, 0.0).about("Mood from calm (-1) to vivid (1)."),
         Param::float("/dream/bright", -1.0, 1.0, 0.0).about("Mood from dark (-1) to bright (1)."),
+    ]
+}
+
+/// How a picture is painted by a model that has a choice.
+fn way() -> Vec<Param> {
+    let mut params = vec![
+        Param::float("/dream/prompt_glide", 0.0, 60.0, 1.0)
+            .unit("s")
+            .about("How long a changed text takes until it paints alone, for models that read; 0 changes at once."),
+        Param::choice("/dream/blend", ["linear", "slerp"])
+            .about("The way between two texts: straight, or along the sphere, which keeps more of both in the middle."),
+        Param::choice("/dream/scheduler", ["auto", "ddim", "euler", "lcm", "plms"])
+            .about("The way from noise to picture, for models that have a choice; auto is what the model was made for."),
+        Param::choice("/dream/decoder", ["own", "taesd"])
+            .setup()
+            .about("What turns a latent into a picture: the model's own decoder, or TAESD, where it is there and faster."),
+        Param::bool("/dream/stream", false).setup().about(
+            "Takes the steps of consecutive pictures in one pass, for models of several steps: more pictures, as late as ever.",
+        ),
+    ];
+    for slot in 1..=LORAS {
+        params.push(
+            Param::text(format!("/dream/lora/{slot}/file"), "")
+                .about("A LoRA file for models that take them; it is read while the picture goes on. Empty is none."),
+        );
+        params.push(
+            Param::float(format!("/dream/lora/{slot}/strength"), -2.0, 2.0, 1.0)
+                .about("How strongly this LoRA works: 0 not at all and at no cost, 1 as it was trained."),
+        );
+    }
+    params
+}
+
+/// LoRAs that can play at once.
+pub const LORAS: usize = 4;
+
+/// The last picture in the next one.
+fn feedback() -> Vec<Param> {
+    vec![
+        Param::float("/dream/feedback/strength", 0.0, 1.0, 0.0)
+            .about("How much of the last picture stays in the next one, which the model paints over; 0 is off."),
+        Param::float("/dream/feedback/zoom", -3.0, 3.0, 0.0)
+            .unit("doublings/s")
+            .about("How fast what stays grows: 1 is twice as large after a second, below 0 it shrinks."),
+        Param::float("/dream/feedback/pan_x", -1.0, 1.0, 0.0)
+            .unit("widths/s")
+            .about("How fast what stays moves to the right."),
+        Param::float("/dream/feedback/pan_y", -1.0, 1.0, 0.0)
+            .unit("heights/s")
+            .about("How fast what stays moves upwards."),
+        Param::float("/dream/feedback/rotate", -60.0, 60.0, 0.0)
+            .unit("turns/min")
+            .about("How fast what stays turns clockwise."),
     ]
 }
 

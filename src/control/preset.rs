@@ -29,6 +29,9 @@ mod read;
 const VERSION: i64 = 1;
 /// How long a preset takes to arrive; it moves first, so that it holds for its own arrival.
 const ARRIVAL: &str = "/stage/transition_secs";
+/// What the model decides on the range of: a preset that brings its model is not measured by the one before.
+const MODEL: &str = "/dream/model";
+const STEPS: &str = "/dream/steps";
 
 /// A preset as its file has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,14 +58,6 @@ impl Preset {
     /// Reads the text of a preset. `file` is its name, for the id and for messages.
     pub fn parse(text: &str, file: &str) -> Result<Self, PageError> {
         read::Reader(Page::new(text, file)).preset()
-    }
-
-    /// The model that it asks for, if it does.
-    pub fn model(&self) -> Option<&str> {
-        self.settings.iter().find(|setting| setting.path == "/dream/model").and_then(|setting| match &setting.value {
-            Value::Text(name) => Some(&**name),
-            _ => None,
-        })
     }
 
     /// What the table now plays, as a preset: everything that is part of presets and not at its default.
@@ -96,6 +91,19 @@ impl Preset {
         self.settings.iter().find(|setting| setting.path == path).map(|setting| &setting.value)
     }
 
+    /// The model that it brings.
+    pub fn model(&self) -> Option<&str> {
+        match self.value(MODEL) {
+            Some(Value::Text(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The steps that it gives the model that it brings.
+    pub fn steps_of_its_model(&self) -> Option<&Value> {
+        self.value(MODEL).and(self.value(STEPS))
+    }
+
     /// Compares it with the parameters that there are. Returns a warning for each value that will be clamped.
     pub fn check(&self, table: &Table) -> Result<Vec<String>, PageError> {
         let mut warnings = Vec::new();
@@ -106,6 +114,7 @@ impl Preset {
                 return Err(at(format!("{path} is not part of presets; take the line out")));
             }
             let clamped = table.check(path, value).map_err(|error| at(error.to_string()))?;
+            let clamped = clamped.filter(|_| path != STEPS || self.value(MODEL).is_none());
             warnings.extend(clamped.map(|clamped| at(clamped.to_string()).to_string()));
         }
         Ok(warnings)

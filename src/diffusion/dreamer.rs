@@ -151,6 +151,11 @@ impl Dreamer {
         self.shared.latest.load_full()
     }
 
+    /// What models have told since the last look; takes a short lock.
+    pub fn notes(&self) -> Vec<String> {
+        lock(&self.shared.record).take_notes()
+    }
+
     /// Sums up the last pictures; takes a short lock, so for panels and reports and not for each frame.
     pub fn stats(&self) -> Stats {
         lock(&self.shared.record).sum_up()

@@ -8,6 +8,7 @@ mod condition;
 mod decoder;
 mod denoiser;
 mod encoder;
+mod fed;
 mod guides;
 mod names;
 
@@ -22,7 +23,7 @@ use denoiser::Denoiser;
 use encoder::Encoder;
 use guides::Asked;
 
-use super::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, weights::Weights};
+use super::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback, weights::Weights};
 use crate::{
     kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
     latent::{Latent, Shape},
@@ -51,6 +52,8 @@ pub struct Embedded {
     encoder: Encoder,
     sigmas: [f64; 4],
     canvas: Option<Canvas>,
+    /// The picture before, kept while it is fed back.
+    last: Option<fed::Last>,
 }
 
 /// All activations for latents of one size.
@@ -59,6 +62,8 @@ struct Canvas {
     width: usize,
     /// The noise, then estimate after estimate of the picture's latent.
     latent: Grid,
+    /// How much of it is of the denoiser's making rather than of a picture that was fed in.
+    made: f32,
     denoiser: denoiser::Buffers,
     decoder: decoder::Buffers,
 }
@@ -136,6 +141,7 @@ impl Embedded {
             sigmas: head.sigmas,
             card: head.card(weights),
             canvas: None,
+            last: None,
         })
     }
 
@@ -151,8 +157,7 @@ impl Embedded {
         if !fits {
             return Err(self.failed(format!("a picture of {width}x{height} cannot be encoded")));
         }
-        let values = (0..3).flat_map(|c| picture.rgba[c..].iter().step_by(4).map(|v| f32::from(*v) / 127.5 - 1.0));
-        Ok(self.encoder.run(&self.pool, &values.collect::<Vec<_>>(), height, width))
+        Ok(self.encoder.run(&self.pool, &feedback::planes(picture), height, width))
     }
 
     fn failed(&self, why: String) -> GenerateError {
@@ -171,6 +176,7 @@ impl Embedded {
             });
         }
         let steps = steps.clamp(1, MAX_STEPS);
+        let fed = self.fed(latent, with)?;
         self.condition.prepare(&self.pool, with, steps).map_err(|why| self.failed(why))?;
         let (set, pool, denoiser) = (self.instructions, &self.pool, &mut self.denoiser);
         let fits = |c: &Canvas| (c.height, c.width) == (height, width);
@@ -180,6 +186,7 @@ impl Embedded {
                 height,
                 width,
                 latent: Grid::of_four(height, width),
+                made: 1.0,
                 denoiser: denoiser::Buffers::new(set, height, width, self.sigmas),
                 decoder: decoder::Buffers::new(height, width),
             },
@@ -191,6 +198,11 @@ impl Embedded {
         for step in 0..steps {
             let Canvas { latent, denoiser: buffers, .. } = canvas;
             denoiser.step(pool, latent, buffers, &mut self.condition, step, &asked.moments);
+        }
+        canvas.made = 1.0;
+        if let Some(fed) = fed {
+            canvas.made = 1.0 - fed.kept;
+            fed.mix_into(&mut canvas.latent);
         }
         Ok(())
     }
@@ -225,8 +237,9 @@ impl Model for Embedded {
         };
         (picture.stamp, picture.height, picture.width) = (latent.stamp, FACTOR * canvas.height, FACTOR * canvas.width);
         picture.rgba.resize(4 * picture.height * picture.width, 0);
-        let Canvas { latent, denoiser, decoder, .. } = canvas;
-        self.decoder.run(&self.pool, latent, denoiser, decoder, decoder::Output::Bytes(&mut picture.rgba));
+        let Canvas { latent: cells, made, denoiser, decoder, .. } = canvas;
+        self.decoder.run(&self.pool, cells, *made, denoiser, decoder, decoder::Output::Bytes(&mut picture.rgba));
+        self.remember(latent, with, || feedback::planes(picture));
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
         Ok(Timing { denoise_ms: ms(start, denoised), decode_ms: ms(denoised, Instant::now()) })
     }
@@ -239,8 +252,9 @@ impl Model for Embedded {
         let mut values = vec![0.0; latent.shape.len()];
         canvas.latent.copy_to(&mut values);
         let mut image = vec![0.0; 3 * FACTOR * FACTOR * canvas.height * canvas.width];
-        let Canvas { latent: cells, denoiser, decoder, .. } = canvas;
-        self.decoder.run(&self.pool, cells, denoiser, decoder, decoder::Output::Floats(&mut image));
+        let Canvas { latent: cells, made, denoiser, decoder, .. } = canvas;
+        self.decoder.run(&self.pool, cells, *made, denoiser, decoder, decoder::Output::Floats(&mut image));
+        self.remember(latent, with, || image.iter().map(|v| v.clamp(-1.0, 1.0)).collect());
         Ok(Raw { latent: values, latent_shape: latent.shape, image })
     }
 }

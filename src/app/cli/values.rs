@@ -52,6 +52,13 @@ pub(super) fn secs(text: &str) -> Result<f64, String> {
     }
 }
 
+pub(super) fn share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("write a number from 0 to 1, such as 0.6".into()),
+    }
+}
+
 /// A moment of signal time; whether a source has it is for the source to say.
 pub(super) fn moment(text: &str) -> Result<f64, String> {
     text.parse::<f64>().ok().filter(|secs| secs.is_finite()).ok_or_else(|| "write seconds, such as 1.0".into())

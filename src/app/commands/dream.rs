@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{print, set, shape_for, steps_of};
+use image::DynamicImage;
+
+use super::{print, set, shape_for, start_picture, steps_of};
 use crate::{
     Stamp,
     app::{
@@ -13,26 +15,36 @@ use crate::{
         dials::DreamDials,
         full_table,
     },
-    control::{Desk, Folders, Presets},
+    control::{Desk, Folders, Presets, Table},
     diffusion::{
-        self, Card, Conditioning, Picture, Raw,
-        sd::{DecoderChoice, LoraUse, Sampler, Settings, Text},
+        self, Card, Conditioning, Picture, Raw, Start,
+        sd::{DecoderChoice, LoraUse, Sampler, Settings},
     },
     latent::{Latent, Shape, noise, npy},
 };
 
 /// Where neither latent nor `--size` says.
 const DEFAULT_SIZE: Size = Size { width: 512, height: 512 };
+/// Of `--image`: enough to become another picture, not so much that it is lost.
+const STRENGTH: f32 = 0.6;
 
 pub fn run(args: &DreamArgs) -> Result<()> {
     let card = diffusion::card(&args.model)?;
     refuse_text(args, &card)?;
+    let table = table(args, &card)?;
+    let image = args.image.as_deref().map(start_picture::open).transpose()?;
     let mut model = diffusion::load_with(&args.model, options(args)?)?;
-    let steps = steps_of(model.card(), args.steps.map_or(model.card().usual_steps, |n| n as usize))?;
-    let latent = latent(args, model.card())?;
-    let conditioning = conditioning(args, model.card())?;
+    let dials = DreamDials::new(&table, model.card())?;
+    let steps = steps_of(model.card(), args.steps.map_or(dials.steps(), |n| n as usize))?;
+    let latent = latent(args, image.as_ref(), model.card())?;
+    let mut conditioning = conditioning(args, &dials);
+    conditioning.start = image.map(|image| Start {
+        picture: Arc::new(start_picture::fitted(&image, latent.shape, model.card())),
+        strength: args.strength.unwrap_or(STRENGTH),
+    });
     if let Some(file) = &args.raw {
         write_raw(file, &model.generate_raw(&latent, &conditioning, steps)?)?;
+        model.notes().iter().for_each(|note| tracing::warn!("{note}"));
     }
     let picture_file = match (&args.output, &args.raw) {
         (Some(file), _) => file,
@@ -41,6 +53,7 @@ pub fn run(args: &DreamArgs) -> Result<()> {
     };
     let mut picture = Picture::empty();
     let took = model.generate(&latent, &conditioning, steps, &mut picture)?;
+    model.notes().iter().for_each(|note| tracing::warn!("{note}"));
     write_png(picture_file, &picture)?;
     print(&format!(
         "{}: {}x{} in {:.0} ms\n",
@@ -51,20 +64,24 @@ pub fn run(args: &DreamArgs) -> Result<()> {
     ))
 }
 
-/// What a model that has a choice is loaded with.
-fn options(args: &DreamArgs) -> Result<diffusion::Options> {
-    let sampler = args.scheduler.map(|s| match s {
+fn sampler(args: &DreamArgs) -> Option<Sampler> {
+    args.scheduler.map(|s| match s {
         Scheduler::Ddim => Sampler::Ddim,
         Scheduler::Euler => Sampler::Euler,
         Scheduler::Lcm => Sampler::Lcm,
-    });
+        Scheduler::Plms => Sampler::Plms,
+    })
+}
+
+/// What a model that has a choice is loaded with.
+fn options(args: &DreamArgs) -> Result<diffusion::Options> {
     let decoder = match args.decoder {
         Some(Decoder::Taesd) => DecoderChoice::Tiny,
         Some(Decoder::Vae) | None => DecoderChoice::Own,
     };
     let loras = args.lora.iter().map(|text| LoraUse::typed(text)).collect();
     let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
-    let stable = Settings { sampler, decoder, loras, noise };
+    let stable = Settings { sampler: sampler(args), decoder, loras, noise };
     Ok(diffusion::Options { stable, ..diffusion::Options::default() })
 }
 
@@ -95,11 +112,14 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
     )
 }
 
-fn latent(args: &DreamArgs, card: &Card) -> Result<Latent> {
+fn latent(args: &DreamArgs, image: Option<&DynamicImage>, card: &Card) -> Result<Latent> {
     let (shape, values) = match &args.latent {
         Some(file) => npy::read(file)?,
         None => {
-            let shape = shape_for(card, args.size.unwrap_or(DEFAULT_SIZE))?;
+            let shape = match (args.size, image) {
+                (None, Some(image)) => start_picture::shape(image, card),
+                (size, _) => shape_for(card, size.unwrap_or(DEFAULT_SIZE))?,
+            };
             (shape, noise(args.seed.unwrap_or(0), shape.len()))
         }
     };
@@ -122,7 +142,7 @@ fn noise(seed: u64, count: usize) -> Vec<f32> {
 }
 
 /// Steers through the same table as a show, so that `--preset` and `--set` mean the same here.
-fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
+fn table(args: &DreamArgs, card: &Card) -> Result<Table> {
     let table = full_table(card);
     if let Some(wanted) = &args.preset {
         let (presets, _) = Presets::load(&table, Folders::standard(None));
@@ -139,19 +159,32 @@ fn conditioning(args: &DreamArgs, card: &Card) -> Result<Conditioning> {
     for setting in &args.set {
         set(&table, setting)?;
     }
-    let mut conditioning = DreamDials::new(&table, card)?.conditioning();
-    if card.reads_text {
-        let text = |typed: &Option<String>| typed.clone().unwrap_or_default();
-        let (prompt, negative) = (text(&args.prompt), text(&args.negative));
-        conditioning.text = Some(Text { prompt, negative, guidance: args.guidance, ..Text::default() });
+    Ok(table)
+}
+
+/// What the table says, and over it what has an option of its own.
+fn conditioning(args: &DreamArgs, dials: &DreamDials) -> Conditioning {
+    let mut conditioning = dials.conditioning();
+    if let Some(text) = &mut conditioning.text {
+        let typed = |typed: &Option<String>, text: &mut String| typed.iter().for_each(|typed| text.clone_from(typed));
+        typed(&args.prompt, &mut text.prompt);
+        typed(&args.negative, &mut text.negative);
+        text.guidance = args.guidance.or(text.guidance);
     }
+    let way = &mut conditioning.way;
+    way.sampler = sampler(args).or(way.sampler);
+    way.decoder = match args.decoder {
+        Some(Decoder::Vae) => Some(DecoderChoice::Own),
+        Some(Decoder::Taesd) => Some(DecoderChoice::Tiny),
+        None => way.decoder,
+    };
     // Where no genre is asked for, one painter is better than all at once.
     if conditioning.genres.iter().all(|weight| *weight == 0.0)
         && let Some(first) = conditioning.genres.first_mut()
     {
         *first = 1.0;
     }
-    Ok(conditioning)
+    conditioning
 }
 
 fn write_png(file: &Path, picture: &Picture) -> Result<()> {

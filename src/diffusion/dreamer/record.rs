@@ -12,6 +12,9 @@ const REMEMBERED: usize = 300;
 /// The rate is that of the last seconds.
 const RATE_OVER: Duration = Duration::from_secs(3);
 
+/// Notes of the models that nobody has read yet; what comes beyond is in the log alone.
+const MOST_NOTES: usize = 16;
+
 /// What the dreamer has done so far.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
@@ -33,6 +36,7 @@ pub struct Stats {
 #[derive(Default)]
 pub(super) struct Record {
     pub stats: Stats,
+    notes: Vec<String>,
     finished: VecDeque<(Instant, f32, Timing)>,
 }
 
@@ -42,6 +46,19 @@ impl Record {
         model.clone_into(&mut self.stats.model);
         self.stats.error = None;
         self.finished.clear();
+    }
+
+    pub fn note(&mut self, notes: Vec<String>) {
+        for note in notes {
+            tracing::warn!("{note}");
+            if self.notes.len() < MOST_NOTES {
+                self.notes.push(note);
+            }
+        }
+    }
+
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     pub fn succeeded(&mut self, began: Instant, timing: Timing) {

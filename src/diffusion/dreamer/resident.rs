@@ -121,9 +121,11 @@ impl Inbox {
                 made.map_err(|e| e.to_string())
             }));
             let result = result.unwrap_or_else(|panic| Err(format!("the model panicked: {}", message(&*panic))));
+            let notes = model.notes();
             // Under the lock: whoever takes over after it is not overtaken by this picture.
             let mut record = lock(&shared.record);
-            let plays = shared.plays.load(Ordering::Relaxed) == serial;
+            record.note(notes);
+            let plays = shared.plays.load(Ordering::Relaxed) == serial && !self.give_up.load(Ordering::Relaxed);
             match result {
                 Ok(timing) if plays => {
                     shared.latest.store(Some(picture.clone()));

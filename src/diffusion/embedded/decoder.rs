@@ -12,6 +12,7 @@ use crate::{
 pub(super) struct Decoder {
     conv_in: Layer,
     features: Layer,
+    features_bias: Vec<f32>,
     res0: Residual,
     res1: Residual,
     up: Layer,
@@ -68,6 +69,7 @@ impl Decoder {
         Self {
             conv_in,
             features,
+            features_bias: weights.get("decoder.features.bias").to_vec(),
             res0: Residual::new(weights, set, "decoder.res0"),
             res1: Residual::new(weights, set, "decoder.res1"),
             up: Layer::up(weights, set, "decoder.up"),
@@ -80,10 +82,25 @@ impl Decoder {
     }
 
     /// Decodes `latent`, knowing the features that the denoiser made it of; they are lost, for it lends its buffers.
-    pub fn run(&self, pool: &Pool, latent: &Grid, lent: &mut denoiser::Buffers, own: &mut Buffers, output: Output) {
+    /// `share`: how much they count, 1 if the latent is all of the denoiser's making.
+    pub fn run(
+        &self,
+        pool: &Pool,
+        latent: &Grid,
+        share: f32,
+        lent: &mut denoiser::Buffers,
+        own: &mut Buffers,
+        output: Output,
+    ) {
         let (b, a) = &mut lent.levels[0];
         let Buffers { features, between } = own;
-        self.features.conv.run(pool, b, self.features.finish(), Target::Grid(a));
+        if share < 1.0 {
+            let shared: Vec<f32> = self.features_bias.iter().map(|bias| share * bias).collect();
+            let shared = Affine::new(&vec![share; shared.len()], &shared);
+            self.features.conv.run(pool, b, Finish::plain(&shared), Target::Grid(a));
+        } else {
+            self.features.conv.run(pool, b, self.features.finish(), Target::Grid(a));
+        }
         self.conv_in.conv.run(pool, latent, self.conv_in.finish().accumulate(), Target::Grid(a));
         self.res0.run(pool, a, b, Activation::None);
         self.res1.run(pool, a, b, Activation::Relu);

@@ -5,7 +5,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
-use crate::Stamp;
+use crate::{
+    Stamp,
+    diffusion::{Feedback, Start},
+};
 
 /// Norm of the difference over the norm.
 const TOLERANCE: f64 = 1e-4;
@@ -39,7 +42,7 @@ impl Reference {
             bright: mood[1],
             scene: if case == ".scene" { self.get("scene").1 } else { vec![] },
             context: if case == ".context" { self.get("context").1 } else { vec![] },
-            text: None,
+            ..Conditioning::default()
         }
     }
 }
@@ -228,4 +231,70 @@ fn the_cost_is_that_which_network_py_counts() {
     assert!((gflop(64, 64, 1) - 6.89).abs() < 0.01, "{}", gflop(64, 64, 1));
     let denoiser = gflop(64, 64, 2) - gflop(64, 64, 1);
     assert!((gflop(64, 64, 4) - gflop(64, 64, 1) - 3.0 * denoiser).abs() < 1e-9);
+}
+
+fn best() -> Embedded {
+    Embedded::new(&Weights::parse(WEIGHTS).unwrap(), Instructions::best(), &Pool::new(2)).unwrap()
+}
+
+fn at_hop(hop: u64, turn: usize) -> Latent {
+    let mut latent = noise(16, 16);
+    let mut values = latent.values.to_vec();
+    values.rotate_left(turn);
+    latent.values = values.into();
+    latent.stamp.hop = hop;
+    latent
+}
+
+#[test]
+fn feedback_that_is_off_is_bit_equal_and_films_with_it_repeat() {
+    let play = |feedback: Feedback| {
+        let mut model = best();
+        let with = Conditioning { feedback, genres: vec![1.0], ..Conditioning::default() };
+        let picture = |hop| {
+            let mut picture = blank();
+            model.generate(&at_hop(hop, hop as usize), &with, 1, &mut picture).unwrap();
+            picture.rgba
+        };
+        (1..5).map(picture).collect::<Vec<_>>()
+    };
+    let moving = Feedback { strength: 0.0, zoom: 1.0, pan_x: 0.3, pan_y: 0.2, rotate: 10.0 };
+    let off = play(Feedback::default());
+    assert_eq!(play(moving), off);
+    let on = Feedback { strength: 0.8, ..moving };
+    let fed = play(on);
+    assert_eq!(fed, play(on));
+    assert!(fed[0] == off[0] && fed[3] != off[3]);
+}
+
+#[test]
+fn the_more_of_the_last_picture_stays_the_less_the_next_one_differs_from_it() {
+    let change = |strength: f32| {
+        let mut model = best();
+        let feedback = Feedback { strength, ..Feedback::default() };
+        let with = Conditioning { feedback, genres: vec![1.0], ..Conditioning::default() };
+        let first = model.generate_raw(&at_hop(1, 0), &with, 1).unwrap().image;
+        let next = model.generate_raw(&at_hop(2, 300), &with, 1).unwrap().image;
+        first.iter().zip(&next).map(|(a, b)| (a - b).abs()).sum::<f32>()
+    };
+    let changes = [0.0, 0.4, 0.8, 1.0].map(change);
+    assert!(changes.windows(2).all(|pair| pair[1] < pair[0]), "{changes:?}");
+}
+
+#[test]
+fn a_picture_to_start_from_shows_through() {
+    let mut model = best();
+    let with = Conditioning { genres: vec![1.0], ..Conditioning::default() };
+    let mut picture = blank();
+    model.generate(&at_hop(1, 0), &with, 1, &mut picture).unwrap();
+    let start = Some(Start { picture: Arc::new(picture.clone()), strength: 0.2 });
+    let mut near = blank();
+    model.generate(&at_hop(1, 300), &Conditioning { start, ..with.clone() }, 1, &mut near).unwrap();
+    let mut far = blank();
+    model.generate(&at_hop(1, 300), &with, 1, &mut far).unwrap();
+    let distance = |p: &Picture| p.rgba.iter().zip(&picture.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+    assert!(2 * distance(&near) < distance(&far), "{} {}", distance(&near), distance(&far));
+    let start = Some(Start { picture: Arc::new(picture.clone()), strength: 0.5 });
+    let error = model.generate(&noise(8, 8), &Conditioning { start, ..with }, 1, &mut near).unwrap_err();
+    assert!(error.to_string().contains("the picture to start from is 128x128"), "{error}");
 }

@@ -15,7 +15,7 @@ mod taesd_files;
 mod tensors;
 
 pub use companions::{Configs, Json};
-pub use lora::{Lora, LoraUse};
+pub use lora::{Lora, LoraUse, Places};
 pub use mapped::Mapped;
 pub use tensors::{Delta, Tensors};
 

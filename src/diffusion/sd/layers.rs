@@ -5,7 +5,10 @@ mod ops;
 
 use candle_core::{D, Result, Tensor};
 
-use super::files::Tensors;
+use super::{
+    beside::{Beside, Shape as BesideShape},
+    files::Tensors,
+};
 use crate::kernels::{Conv3x3, Pool};
 
 pub use ops::{add_into, gelu, gelu_gate, group_norm, group_norm_silu_into, layer_norm, quick_gelu, silu, softmax};
@@ -29,6 +32,10 @@ impl<'a> At<'a> {
     pub fn get(&self, name: &str, shape: &[usize]) -> Tensor {
         self.tensors.get(&self.name(name), shape)
     }
+    /// Where LoRAs lie beside the weight of this layer.
+    pub fn beside(&self, shape: BesideShape) -> Beside {
+        self.tensors.beside(&self.name("weight"), shape)
+    }
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
@@ -38,20 +45,23 @@ impl<'a> At<'a> {
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
+    beside: Beside,
 }
 
 impl Linear {
     pub fn new(at: &At, inputs: usize, outputs: usize) -> Self {
-        Self { weight: at.get("weight", &[outputs, inputs]), bias: Some(at.get("bias", &[outputs])) }
+        Self { bias: Some(at.get("bias", &[outputs])), ..Self::without_bias(at, inputs, outputs) }
     }
     pub fn without_bias(at: &At, inputs: usize, outputs: usize) -> Self {
-        Self { weight: at.get("weight", &[outputs, inputs]), bias: None }
+        let beside = at.beside(BesideShape::Rows);
+        Self { weight: at.get("weight", &[outputs, inputs]), bias: None, beside }
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let inputs = x.dim(D::Minus1)?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / inputs;
-        let y = x.reshape((rows, inputs))?.matmul(&self.weight.t()?)?;
+        let x = x.reshape((rows, inputs))?;
+        let y = self.beside.add_rows(&x, x.matmul(&self.weight.t()?)?)?;
         if let Some(last) = shape.last_mut() {
             *last = self.weight.dim(0)?;
         }
@@ -66,7 +76,7 @@ impl Linear {
 #[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
 pub enum Conv3 {
     /// Packed for the CPU.
-    Packed(Conv3x3),
+    Packed(Conv3x3, Beside),
     Plain {
         weight: Tensor,
         bias: Option<Tensor>,
@@ -84,14 +94,15 @@ impl Conv3 {
         let weight = at.get("weight", &[outputs, inputs, 3, 3]);
         let bias = bias.then(|| at.get("bias", &[outputs]));
         if at.tensors.device().is_cpu() {
-            return Ok(Self::Packed(Conv3x3::new(&weight, bias.as_ref(), at.pool)?));
+            let conv = Conv3x3::new(&weight, bias.as_ref(), at.pool)?;
+            return Ok(Self::Packed(conv, at.beside(BesideShape::Conv)));
         }
         let bias = bias.map(|b| b.reshape((1, outputs, 1, 1))).transpose()?;
         Ok(Self::Plain { weight, bias })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Packed(conv) => conv.forward(x),
+            Self::Packed(conv, beside) => beside.add_maps(x, conv.forward(x)?),
             Self::Plain { weight, bias } => {
                 let y = x.conv2d(weight, 1, 1, 1, 1)?;
                 bias.as_ref().map_or(Ok(y.clone()), |b| y.broadcast_add(b))
@@ -106,17 +117,18 @@ pub struct Down {
     weight: Tensor,
     bias: Option<Tensor>,
     before: bool,
+    beside: Beside,
 }
 
 impl Down {
     pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool, before: bool) -> Result<Self> {
         let weight = at.get("weight", &[outputs, inputs, 3, 3]);
         let bias = bias.then(|| at.get("bias", &[outputs]).reshape((1, outputs, 1, 1))).transpose()?;
-        Ok(Self { weight, bias, before })
+        Ok(Self { weight, bias, before, beside: at.beside(BesideShape::Halving) })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = if self.before {
-            x.conv2d(&self.weight, 1, 2, 1, 1)?
+            self.beside.add_maps(x, x.conv2d(&self.weight, 1, 2, 1, 1)?)?
         } else {
             x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?.conv2d(&self.weight, 0, 2, 1, 1)?
         };
@@ -128,18 +140,20 @@ impl Down {
 pub struct Pointwise {
     weight: Tensor,
     bias: Tensor,
+    beside: Beside,
 }
 
 impl Pointwise {
     pub fn new(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
         let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape((1, outputs, inputs))?;
-        Ok(Self { weight, bias: at.get("bias", &[outputs]).reshape((1, outputs, 1))? })
+        let beside = at.beside(BesideShape::Pointwise);
+        Ok(Self { weight, bias: at.get("bias", &[outputs]).reshape((1, outputs, 1))?, beside })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
         let y = self.weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.broadcast_add(&self.bias)?;
         let outputs = y.dim(1)?;
-        y.reshape((b, outputs, h, w))
+        self.beside.add_maps(x, y.reshape((b, outputs, h, w))?)
     }
 }
 

@@ -1,18 +1,40 @@
 //! Stable Diffusion as one of the program's models.
 
-use std::time::Instant;
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
-use candle_core::{Device, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::{Autoencoder, DecoderChoice, FACTOR, Settings, StableDiffusion, files::Parts};
+use super::{Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Time, files::Parts, maps, numbers};
 use crate::{
-    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing},
+    Stamp,
+    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing, feedback},
     latent::{Latent, Shape},
 };
 
 /// Most steps of a run, and longest side of a latent (2048 pixels).
 const MOST_STEPS: usize = 50;
 const LARGEST: usize = 256;
+
+/// A picture that may be fed back.
+pub struct Last {
+    stamp: Stamp,
+    size: [usize; 2],
+    /// (4, h, w)
+    latent: Vec<f32>,
+    /// (3, 8 h, 8 w), -1..1
+    image: Vec<f32>,
+}
+
+/// A finished picture before it is bytes.
+struct Painted {
+    stamp: Stamp,
+    /// (1, 4, h, w)
+    latent: Tensor,
+}
 
 /// Of a checkpoint, with the sampler that it is loaded with.
 pub fn card(parts: &Parts, settings: &Settings) -> Card {
@@ -42,31 +64,116 @@ impl StableDiffusion {
         GenerateError::Failed { model: self.name.clone(), why: e.to_string() }
     }
 
-    /// The latent of the picture, (1, 4, h, w).
-    fn latent_of(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Tensor, GenerateError> {
+    fn check(&self, latent: &Latent) -> std::result::Result<(), GenerateError> {
         let Shape { channels, height, width } = latent.shape;
         let multiple = self.card.multiple;
         let side = |n: usize| n > 0 && n.is_multiple_of(multiple) && n <= LARGEST;
-        if channels != 4 || !side(height) || !side(width) || latent.values.len() != latent.shape.len() {
-            return Err(GenerateError::Shape {
-                model: self.name.clone(),
-                expected: format!("4 x height x width, both multiples of {multiple} up to {LARGEST}"),
-                found: format!("{channels} x {height} x {width}, {} values", latent.values.len()),
-            });
+        if channels == 4 && side(height) && side(width) && latent.values.len() == latent.shape.len() {
+            return Ok(());
         }
-        let run = |this: &mut Self| {
-            let noise = Tensor::from_slice(&latent.values, (1, channels, height, width), &Device::Cpu)?;
-            let text = with.text.clone().unwrap_or_default();
-            let size = [height, width];
-            let ready = match this.ready.take() {
-                Some((known, its, ready)) if known == text && its == size => ready,
-                _ => this.prepare(&text, size)?,
-            };
-            let found = this.denoise_with(&noise, &ready, steps, &mut |_, _| {});
-            this.ready = Some((text, size, ready));
-            Tensor::from_vec(found?, (1, channels, height, width), &Device::Cpu)
+        Err(GenerateError::Shape {
+            model: self.name.clone(),
+            expected: format!("4 x height x width, both multiples of {multiple} up to {LARGEST}"),
+            found: format!("{channels} x {height} x {width}, {} values", latent.values.len()),
+        })
+    }
+
+    /// Brings LoRAs and text to what is asked for, and the latent of a picture to its end.
+    fn paint(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Painted> {
+        let size = [latent.shape.height, latent.shape.width];
+        let text = with.text.as_ref().map_or_else(Cow::default, Cow::Borrowed);
+        let guidance = text.guidance.unwrap_or(self.schedule.guidance);
+        let passed_secs = self.last_stamp.as_ref().map_or(0.0, |last| latent.stamp.secs_since(last) as f32);
+        self.last_stamp = Some(latent.stamp);
+        self.rack.follow(&with.way.loras, with.live);
+        let time = Time { glide_secs: with.way.glide_secs, passed_secs, live: with.live };
+        self.said.follow(&text, self.rack.voice(), guidance != 1.0, time)?;
+
+        let start = self.start(latent, with)?;
+        let begin = start.as_ref().map_or(Begin::Noise, |(_, begin)| *begin);
+        let schedule = self.schedule_of(with.way.sampler, steps, begin);
+        let run = Run::new(Arc::new(schedule), &latent.values, start.as_ref().map(|(l, _)| l.as_slice()), latent.stamp);
+        let run = if with.way.stream && run.schedule.steps().len() > 1 {
+            self.flow(run, size, guidance)?
+        } else {
+            self.stream.clear();
+            self.sequence(run, size, guidance)?
         };
-        run(self).map_err(|e: candle_core::Error| self.failed(e))
+        Ok(Painted { stamp: run.stamp, latent: maps(run.latent, 4, size)? })
+    }
+
+    /// All steps of one picture.
+    fn sequence(&mut self, mut run: Run, size: [usize; 2], guidance: f32) -> Result<Run> {
+        let ready = self.said.ready(&self.unet, self.rack.generation(), size, guidance, 1)?;
+        while !run.is_done() {
+            self.passes(size).pass(&mut [&mut run], &ready)?;
+        }
+        Ok(run)
+    }
+
+    /// A step of each picture on its way, this one in the first.
+    fn flow(&mut self, run: Run, size: [usize; 2], guidance: f32) -> Result<Run> {
+        let generation = self.rack.generation();
+        let mut stream = std::mem::take(&mut self.stream);
+        let done = stream.push(run, |runs| {
+            let ready = self.said.ready(&self.unet, generation, size, guidance, runs.len())?;
+            self.passes(size).pass(runs, &ready)
+        });
+        self.stream = stream;
+        match done? {
+            Some(run) if run.is_done() => Ok(run),
+            _ => candle_core::bail!("the stream lost a picture"),
+        }
+    }
+
+    /// The latent of the picture to start from, and where that begins: one that was given, or the last one, moved.
+    fn start(&mut self, latent: &Latent, with: &Conditioning) -> Result<Option<(Vec<f32>, Begin)>> {
+        let size = [latent.shape.height, latent.shape.width];
+        let pixels = size.map(|n| FACTOR * n);
+        if let Some(start) = &with.start {
+            let picture = &start.picture;
+            if [picture.height, picture.width] != pixels {
+                candle_core::bail!(
+                    "the picture to start from is {}x{}, but the latent makes {}x{}",
+                    picture.width,
+                    picture.height,
+                    pixels[1],
+                    pixels[0]
+                );
+            }
+            let image = maps(feedback::planes(picture), 3, pixels)?;
+            let encoded = numbers(&self.autoencoders.encode(with.way.decoder, &image)?)?;
+            return Ok(Some((encoded, Begin::Whole(start.strength))));
+        }
+        let kept = with.feedback.kept();
+        let Some(last) = self.last.take().filter(|last| kept > 0.0 && last.size == size) else { return Ok(None) };
+        let begin = Begin::Exact(1.0 - kept);
+        match with.feedback.moved(&last.stamp, &latent.stamp) {
+            None => Ok(Some((last.latent, begin))),
+            Some(moved) => {
+                let image = maps(moved.apply(&last.image, pixels[0], pixels[1]), 3, pixels)?;
+                Ok(Some((numbers(&self.autoencoders.encode(with.way.decoder, &image)?)?, begin)))
+            }
+        }
+    }
+
+    /// The picture's planes, about -1..1; kept if it is to be fed back.
+    fn develop(&mut self, painted: &Painted, latent: &Latent, with: &Conditioning) -> Result<Vec<f32>> {
+        let lacks = self.autoencoders.lacks(with.way.decoder);
+        let missed = lacks.is_some().then_some(with.way.decoder).flatten();
+        if let Some(what) = lacks.filter(|_| self.missed != missed) {
+            self.notes.push(format!("{} {what}", self.name));
+        }
+        self.missed = missed;
+        let image = numbers(&self.autoencoders.decode(with.way.decoder, &painted.latent)?)?;
+        self.last = if with.feedback.is_on() {
+            let size = [latent.shape.height, latent.shape.width];
+            let image = image.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+            Some(Last { stamp: latent.stamp, size, latent: numbers(&painted.latent)?, image })
+        } else {
+            None
+        };
+        Ok(image)
     }
 }
 
@@ -76,11 +183,19 @@ impl Model for StableDiffusion {
     }
 
     fn flops(&self, shape: Shape, steps: usize) -> u64 {
-        let decode = match &self.autoencoder {
-            Autoencoder::Kl(decoder, _) => decoder.flops(shape.height, shape.width),
-            Autoencoder::Tiny(tiny) => tiny.flops(shape.height, shape.width),
-        };
-        steps.clamp(1, MOST_STEPS) as u64 * self.unet.flops(shape.height, shape.width) + decode
+        steps.clamp(1, MOST_STEPS) as u64 * self.unet.flops(shape.height, shape.width)
+            + self.autoencoders.flops(shape.height, shape.width)
+    }
+
+    fn give_up_when(&mut self, flag: Arc<AtomicBool>) {
+        self.unet.give_up_when(flag);
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.rack.notes());
+        notes.extend(self.said.notes());
+        notes
     }
 
     fn generate(
@@ -89,14 +204,14 @@ impl Model for StableDiffusion {
         with: &Conditioning,
         steps: usize,
         picture: &mut Picture,
-    ) -> Result<Timing, GenerateError> {
+    ) -> std::result::Result<Timing, GenerateError> {
         let start = Instant::now();
-        let denoised = self.latent_of(latent, with, steps)?;
+        self.check(latent)?;
+        let painted = self.paint(latent, with, steps).map_err(|e| self.failed(e))?;
         let between = Instant::now();
-        let values =
-            self.decode(&denoised).and_then(|i| i.flatten_all()?.to_vec1::<f32>()).map_err(|e| self.failed(e))?;
+        let values = self.develop(&painted, latent, with).map_err(|e| self.failed(e))?;
         (picture.stamp, picture.height, picture.width) =
-            (latent.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
+            (painted.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
         let area = picture.height * picture.width;
         picture.rgba.resize(4 * area, 255);
         let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
@@ -107,11 +222,17 @@ impl Model for StableDiffusion {
         Ok(Timing { denoise_ms: ms(start, between), decode_ms: ms(between, Instant::now()) })
     }
 
-    fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError> {
-        let denoised = self.latent_of(latent, with, steps)?;
-        let numbers = |t: &Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f32>());
-        let image = self.decode(&denoised).and_then(|i| numbers(&i)).map_err(|e| self.failed(e))?;
-        let values = numbers(&denoised).map_err(|e| self.failed(e))?;
-        Ok(Raw { latent: values, latent_shape: latent.shape, image })
+    fn generate_raw(
+        &mut self,
+        latent: &Latent,
+        with: &Conditioning,
+        steps: usize,
+    ) -> std::result::Result<Raw, GenerateError> {
+        self.check(latent)?;
+        let made = self.paint(latent, with, steps).and_then(|painted| {
+            let image = self.develop(&painted, latent, with)?;
+            Ok(Raw { latent: numbers(&painted.latent)?, latent_shape: latent.shape, image })
+        });
+        made.map_err(|e| self.failed(e))
     }
 }

@@ -1,17 +1,19 @@
 //! The way from noise to a latent: timesteps, and what is done with the U-Net's answer at each.
 //!
 //! Numbers are those of diffusers' schedulers, whose papers are: DDIM (Song et al. 2021, eta 0), Euler (Karras et al.
-//! 2022, algorithm 1 without churn), LCM (Luo et al. 2023). One object holds all steps of a run, so that a row of a batch
-//! can stand at any of them.
+//! 2022, algorithm 1 without churn), LCM (Luo et al. 2023), PLMS (Liu et al. 2022, without Runge-Kutta steps). One object
+//! holds all steps of a run, so that a row of a batch can stand at any of them.
 
+mod past;
 mod settings;
+mod times;
+
+pub use past::Past;
 
 pub use settings::{Prediction, Sampler, ScheduleConfig, Spacing};
 
 /// Steps of training; timesteps are 0 to 999.
 pub const TRAINED: usize = 1000;
-/// LCM's own schedule, of which a run takes some.
-const LCM_ORIGINAL: usize = 50;
 /// LCM: width of the data, and how steeply the timestep counts.
 const LCM_SIGMA_DATA: f64 = 0.5;
 const LCM_SCALING: f64 = 10.0;
@@ -22,6 +24,7 @@ pub struct Schedule {
     sampler: Sampler,
     prediction: Prediction,
     steps: Vec<Step>,
+    skipped: usize,
     /// What unit-variance noise is multiplied with before the first step.
     pub start: f64,
 }
@@ -39,24 +42,44 @@ pub struct Step {
     last: bool,
 }
 
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Begin {
+    /// At noise alone.
+    #[default]
+    Noise,
+    /// At a picture with so much noise, 0..1, in whole steps as diffusers has it: of 5 steps, 0.5 takes the last 2.
+    Whole(f32),
+    /// As `Whole`, but with the noise of exactly this strength, so that it can be a knob: the first step is shorter.
+    Exact(f32),
+}
+
 impl Schedule {
-    /// `steps` is brought into 1..=50.
+    /// All steps from noise; `steps` is brought into 1..=50.
     pub fn new(config: &ScheduleConfig, sampler: Sampler, steps: usize) -> Self {
+        Self::beginning(config, sampler, steps, Begin::Noise)
+    }
+
+    /// Of so many steps those from a beginning on, at least one.
+    pub fn beginning(config: &ScheduleConfig, sampler: Sampler, steps: usize, begin: Begin) -> Self {
         let n = steps.clamp(1, 50);
-        let squares = config.squares();
-        let final_square = if config.ends_at_one { 1.0 } else { squares[0] };
-        let steps = match sampler {
-            Sampler::Ddim => ddim(config, &squares, final_square, n),
-            Sampler::Euler => euler(config, &squares, n),
-            Sampler::Lcm => lcm(&squares, n),
-        };
+        let (steps, skipped) = times::steps(config, sampler, n, begin);
         let largest = steps.first().map_or(1.0, |s| s.sigma);
         let start = match (sampler, config.spacing(sampler)) {
             (Sampler::Euler, Spacing::Leading) => (largest * largest + 1.0).sqrt(),
             (Sampler::Euler, _) => largest,
             _ => 1.0,
         };
-        Self { sampler, prediction: config.prediction, steps, start }
+        Self { sampler, prediction: config.prediction, steps, skipped, start }
+    }
+
+    pub fn sampler(&self) -> Sampler {
+        self.sampler
+    }
+
+    /// Steps of the whole run that come before the first one.
+    pub fn skipped(&self) -> usize {
+        self.skipped
     }
 
     pub fn steps(&self) -> &[Step] {
@@ -78,8 +101,10 @@ impl Schedule {
         if self.sampler == Sampler::Euler { (step.sigma as f32, 1.0) } else { (step.b as f32, step.a as f32) }
     }
 
-    /// Brings the latent `x` from a step to the next with the U-Net's answer. `noise` is used where it is wanted.
-    pub fn advance(&self, step: &Step, x: &mut [f32], answer: &[f32], noise: Option<&[f32]>) {
+    /// Brings the latent `x` from a step to the next with the U-Net's answer. `past` is what the run remembers, nothing
+    /// at its first step; `noise` is used where it is wanted.
+    pub fn advance(&self, step: &Step, x: &mut [f32], answer: &[f32], past: &mut Past, noise: Option<&[f32]>) {
+        let answer = if self.sampler == Sampler::Plms { past.blend(x, answer) } else { answer };
         let [keep, take, fresh] = self.weights(step);
         let (keep, take, fresh) = (keep as f32, take as f32, fresh as f32);
         x.iter_mut().zip(answer).for_each(|(x, e)| *x = keep * *x + take * e);
@@ -103,7 +128,8 @@ impl Schedule {
             (_, Prediction::Velocity) => ([s.a, -s.b], [s.b, s.a]),
         };
         match self.sampler {
-            Sampler::Ddim => {
+            // With the blended answer, PLMS is DDIM: its formula for the next latent is the same in other words.
+            Sampler::Ddim | Sampler::Plms => {
                 [s.next_a * clean[0] + s.next_b * noise[0], s.next_a * clean[1] + s.next_b * noise[1], 0.0]
             }
             Sampler::Euler => {
@@ -132,49 +158,6 @@ impl Step {
         let sigma = ((1.0 - square) / square).sqrt();
         Self { timestep: timestep as f32, a, b, next_a, next_b, sigma, next_sigma: 0.0, last }
     }
-}
-
-/// A step goes back 1000 / n timesteps.
-fn ddim(config: &ScheduleConfig, squares: &[f64], final_square: f64, n: usize) -> Vec<Step> {
-    let times = config.timesteps(Sampler::Ddim, n);
-    let back = (TRAINED / n) as i64;
-    let step = |(i, t): (usize, &f64)| {
-        let at = (t.round() as i64).clamp(0, TRAINED as i64 - 1);
-        let next = usize::try_from(at - back).map_or(final_square, |next| squares[next]);
-        Step::new(*t, squares[at as usize], next, i + 1 == n)
-    };
-    times.iter().enumerate().map(step).collect()
-}
-
-/// Sigma is taken between whole timesteps where the spacing asks for it; the last step ends at 0.
-fn euler(config: &ScheduleConfig, squares: &[f64], n: usize) -> Vec<Step> {
-    let times = config.timesteps(Sampler::Euler, n);
-    let sigma_at = |t: f64| {
-        let sigma = |i: usize| ((1.0 - squares[i]) / squares[i]).sqrt();
-        let low = (t.max(0.0).floor() as usize).min(TRAINED - 1);
-        let high = (low + 1).min(TRAINED - 1);
-        let part = (t - low as f64).clamp(0.0, 1.0);
-        sigma(low) * (1.0 - part) + sigma(high) * part
-    };
-    let step = |(i, t): (usize, &f64)| {
-        let sigma = sigma_at(*t);
-        let last = i + 1 == n;
-        let next_sigma = times.get(i + 1).map_or(0.0, |t| sigma_at(*t));
-        let square = 1.0 / (sigma * sigma + 1.0);
-        Step { sigma, next_sigma, ..Step::new(*t, square, 1.0 / (next_sigma * next_sigma + 1.0), last) }
-    };
-    times.iter().enumerate().map(step).collect()
-}
-
-/// Of the timesteps 999, 979, … 19 every (50 / n)th, from the first on.
-fn lcm(squares: &[f64], n: usize) -> Vec<Step> {
-    let skip = TRAINED / LCM_ORIGINAL;
-    let times: Vec<usize> = (0..n).map(|j| skip * (LCM_ORIGINAL - j * LCM_ORIGINAL / n) - 1).collect();
-    let step = |(i, t): (usize, &usize)| {
-        let next = times.get(i + 1).unwrap_or(t);
-        Step::new(*t as f64, squares[*t], squares[*next], i + 1 == n)
-    };
-    times.iter().enumerate().map(step).collect()
 }
 
 #[cfg(test)]

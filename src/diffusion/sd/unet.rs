@@ -8,6 +8,11 @@ mod blocks;
 mod time;
 mod transformer;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use candle_core::{Result, Tensor};
 
 use super::layers::{At, Conv3, GroupNorm, Linear, silu};
@@ -97,6 +102,23 @@ pub struct Prepared {
     added: Option<Tensor>,
 }
 
+impl Prepared {
+    /// For so many pictures in one pass: each row as often, one after the other. One row is for all as it is.
+    pub(super) fn spread(self, pictures: usize) -> Result<Self> {
+        let repeat = |t: &Tensor| {
+            let rows = t.dim(0)?;
+            if rows == 1 || pictures == 1 {
+                return Ok(t.clone());
+            }
+            let each: Vec<Tensor> =
+                (0..rows * pictures).map(|i| t.narrow(0, i / pictures, 1)).collect::<Result<_>>()?;
+            Tensor::cat(&each, 0)
+        };
+        let words = self.words.iter().map(|(k, v)| Ok((repeat(k)?, repeat(v)?))).collect::<Result<_>>()?;
+        Ok(Self { words, added: self.added.as_ref().map(repeat).transpose()? })
+    }
+}
+
 pub struct Unet {
     config: UnetConfig,
     conv_in: Conv3,
@@ -108,6 +130,8 @@ pub struct Unet {
     up: Vec<Level>,
     norm_out: GroupNorm,
     conv_out: Conv3,
+    /// Nobody waits for the pass any more.
+    give_up: Option<Arc<AtomicBool>>,
 }
 
 impl Unet {
@@ -136,6 +160,7 @@ impl Unet {
             )?);
         }
         Ok(Self {
+            give_up: None,
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
@@ -177,6 +202,18 @@ impl Unet {
     }
 
     /// `x` (rows, 4, h, w), a timestep for each row. `guidance` is that of models distilled with it.
+    /// While the flag is set a pass ends with an error at its next level.
+    pub fn give_up_when(&mut self, flag: Arc<AtomicBool>) {
+        self.give_up = Some(flag);
+    }
+
+    fn is_wanted(&self) -> Result<()> {
+        match &self.give_up {
+            Some(flag) if flag.load(Ordering::Relaxed) => candle_core::bail!("given up"),
+            _ => Ok(()),
+        }
+    }
+
     pub fn forward(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
         let rows = x.dim(0)?;
         let mut time = sinusoids(timesteps, self.config.channels[0], x.device())?;
@@ -197,10 +234,12 @@ impl Unet {
         let mut x = self.conv_in.forward(x)?;
         let mut kept = vec![x.clone()];
         for level in &self.down {
+            self.is_wanted()?;
             x = level.down(x, &time, with, &mut kept)?;
         }
         x = self.middle.forward(x, &time, with)?;
         for level in &self.up {
+            self.is_wanted()?;
             x = level.up(x, &time, with, &mut kept)?;
         }
         self.conv_out.forward(&self.norm_out.forward_silu(&x)?)

@@ -103,36 +103,42 @@ impl Lora {
 
     /// Adds the LoRA to a checkpoint's tensors. Returns the layers that were left out.
     pub fn apply(&self, parts: &mut Parts, strength: f32) -> Result<Vec<String>, Refusal> {
-        let known = known_layers(parts);
-        let mut left_out = Vec::new();
-        let mut applied = 0;
-        let path = &self.file.path;
-        for (name, layer) in &self.layers {
-            let place = known.get(&flat(name));
-            let (Some((part, weight)), Some(up), Some(down), false) = (place, &layer.up, &layer.down, layer.other)
-            else {
-                left_out.push(name.clone());
-                continue;
-            };
-            let delta = Product::new(&self.file, up, down, layer.alpha.as_deref(), strength);
-            let tensors = match part {
+        let places = Places::of(parts);
+        let (fitting, left_out) = self.fit(&places)?;
+        for (place, product) in fitting {
+            let tensors = match place.part {
                 0 => Some(&mut parts.unet.0),
                 1 => Some(&mut parts.text.0),
                 _ => parts.text_2.as_mut().map(|t| &mut t.0),
             };
-            let Some(tensors) = tensors else { continue };
-            let shape = tensors.shape(weight).unwrap_or_default();
-            delta.check(&shape, name).map_err(|what| Refusal::new(path, what))?;
-            tensors.patch(weight, Arc::new(delta));
-            applied += 1;
+            if let Some(tensors) = tensors {
+                tensors.patch(&place.weight, Arc::new(Merged { product, strength }));
+            }
         }
-        if applied == 0 {
-            let model = format!("{} ({})", parts.name, parts.family.name());
+        Ok(left_out)
+    }
+
+    /// The layers of a model that the LoRA changes, and what it adds to each; and the names of those it has besides.
+    pub fn fit<'a>(&self, places: &'a Places) -> Result<(Vec<(&'a Place, Product)>, Vec<String>), Refusal> {
+        let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
+        let path = &self.file.path;
+        for (name, layer) in &self.layers {
+            let place = places.known.get(&flat(name)).and_then(|i| places.all.get(*i));
+            let (Some(place), Some(up), Some(down), false) = (place, &layer.up, &layer.down, layer.other) else {
+                left_out.push(name.clone());
+                continue;
+            };
+            let product = Product::new(&self.file, up, down, layer.alpha.as_deref());
+            product.check(&place.shape, name).map_err(|what| Refusal::new(path, what))?;
+            fitting.push((place, product));
+        }
+        if fitting.is_empty() {
             let first = self.layers.keys().next().cloned().unwrap_or_default();
-            return Err(Refusal::new(
-                path,
-                format!("fits no layer of {model}: its first is {first}; use a LoRA made for this kind of model"),
-            ));
+            let what = format!(
+                "fits no layer of {}: its first is {first}; use a LoRA made for this kind of model",
+                places.model
+            );
+            return Err(Refusal::new(path, what));
         }
         if !left_out.is_empty() {
             tracing::warn!(
@@ -143,7 +149,7 @@ impl Lora {
                 left_out.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
             );
         }
-        Ok(left_out)
+        Ok((fitting, left_out))
     }
 }
 
@@ -159,30 +165,57 @@ fn flat(name: &str) -> String {
     }
 }
 
-/// Every layer that a LoRA can change: its names in LoRA files to (part, name of the tensor).
-fn known_layers(parts: &Parts) -> HashMap<String, (usize, String)> {
-    let mut known = HashMap::new();
-    let numbering = ldm::Numbering { layers: parts.unet.1.layers, levels: parts.unet.1.channels.len() };
-    for (layer, weight) in layers_of(&parts.unet.0) {
-        let names = [Some(layer.to_owned()), ldm::unet_layer_back(layer, numbering)];
-        for name in names.into_iter().flatten() {
-            for prefix in ["lora_unet.", "unet.", ""] {
-                known.insert(flat(&format!("{prefix}{name}")), (0, weight.to_owned()));
+/// A weight that a LoRA can change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// 0 U-Net, 1 text model, 2 second text model.
+    pub part: usize,
+    pub weight: String,
+    pub shape: Vec<usize>,
+}
+
+/// Every layer of a model that a LoRA can change.
+pub struct Places {
+    /// What the model is called in messages.
+    model: String,
+    all: Vec<Place>,
+    /// Names in LoRA files, as [`flat`] has them, to places.
+    known: HashMap<String, usize>,
+}
+
+impl Places {
+    pub fn of(parts: &Parts) -> Self {
+        let mut places =
+            Self { model: format!("{} ({})", parts.name, parts.family.name()), all: Vec::new(), known: HashMap::new() };
+        let numbering = ldm::Numbering { layers: parts.unet.1.layers, levels: parts.unet.1.channels.len() };
+        for (layer, weight) in layers_of(&parts.unet.0) {
+            let names = [Some(layer.to_owned()), ldm::unet_layer_back(layer, numbering)];
+            let names: Vec<String> = names.into_iter().flatten().collect();
+            places.add(0, &parts.unet.0, weight, &names, &["lora_unet.", "unet.", ""]);
+        }
+        let texts = [
+            (1, Some(&parts.text.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
+            (2, parts.text_2.as_ref().map(|t| &t.0), &["lora_te2.", "text_encoder_2."][..]),
+        ];
+        for (part, tensors, prefixes) in texts {
+            if let Some(tensors) = tensors {
+                for (layer, weight) in layers_of(tensors) {
+                    places.add(part, tensors, weight, &[layer.to_owned()], prefixes);
+                }
             }
         }
+        places
     }
-    let texts = [
-        (1, Some(&parts.text.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
-        (2, parts.text_2.as_ref().map(|t| &t.0), &["lora_te2.", "text_encoder_2."][..]),
-    ];
-    for (part, tensors, prefixes) in texts {
-        for (layer, weight) in tensors.into_iter().flat_map(layers_of) {
+
+    fn add(&mut self, part: usize, tensors: &Tensors, weight: &str, names: &[String], prefixes: &[&str]) {
+        for name in names {
             for prefix in prefixes {
-                known.insert(flat(&format!("{prefix}{layer}")), (part, weight.to_owned()));
+                self.known.insert(flat(&format!("{prefix}{name}")), self.all.len());
             }
         }
+        let shape = tensors.shape(weight).unwrap_or_default();
+        self.all.push(Place { part, weight: weight.to_owned(), shape });
     }
-    known
 }
 
 fn layers_of(tensors: &Tensors) -> impl Iterator<Item = (&str, &str)> {
@@ -190,18 +223,38 @@ fn layers_of(tensors: &Tensors) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// up times down, of one layer.
-struct Product {
+pub struct Product {
     file: Arc<Mapped>,
     up: String,
     down: String,
-    factor: f32,
+    /// alpha / rank
+    pub factor: f32,
+}
+
+/// A product that is added to a weight while it is read.
+struct Merged {
+    product: Product,
+    strength: f32,
 }
 
 impl Product {
-    fn new(file: &Arc<Mapped>, up: &str, down: &str, alpha: Option<&str>, strength: f32) -> Self {
+    fn new(file: &Arc<Mapped>, up: &str, down: &str, alpha: Option<&str>) -> Self {
         let rank = file.shape(down).and_then(|s| s.first().copied()).unwrap_or(1).max(1) as f32;
         let alpha = alpha.and_then(|a| file.scalar(a)).unwrap_or(rank);
-        Self { file: file.clone(), up: up.to_owned(), down: down.to_owned(), factor: strength * alpha / rank }
+        Self { file: file.clone(), up: up.to_owned(), down: down.to_owned(), factor: alpha / rank }
+    }
+
+    /// (outputs, rank), and (rank, numbers of a layer's row). The error is the end of a sentence that begins with the
+    /// file's name.
+    pub fn halves(&self) -> Result<(Tensor, Tensor), String> {
+        let (up, down) = (self.file.floats(&self.up)?, self.file.floats(&self.down)?);
+        let rank = self.file.shape(&self.down).and_then(|s| s.first().copied()).unwrap_or(1).max(1);
+        let both = || -> candle_core::Result<_> {
+            let (rows, columns) = (up.len() / rank, down.len() / rank);
+            let up = Tensor::from_slice(&up, (rows, rank), &Device::Cpu)?;
+            Ok((up, Tensor::from_slice(&down, (rank, columns), &Device::Cpu)?))
+        };
+        both().map_err(|e| format!("cannot be read: {e}"))
     }
 
     /// Whether the product has as many numbers as the layer.
@@ -222,18 +275,13 @@ impl Product {
     }
 }
 
-impl Delta for Product {
+impl Delta for Merged {
     fn add(&self, values: &mut [f32], _: &[usize]) -> Result<(), String> {
-        let (up, down) = (self.file.floats(&self.up)?, self.file.floats(&self.down)?);
-        let rank = self.file.shape(&self.down).and_then(|s| s.first().copied()).unwrap_or(1).max(1);
-        let product = || -> candle_core::Result<Vec<f32>> {
-            let (rows, columns) = (up.len() / rank, down.len() / rank);
-            let up = Tensor::from_slice(&up, (rows, rank), &Device::Cpu)?;
-            let down = Tensor::from_slice(&down, (rank, columns), &Device::Cpu)?;
-            up.matmul(&down)?.flatten_all()?.to_vec1()
-        };
-        let product = product().map_err(|e| format!("cannot be multiplied: {e}"))?;
-        values.iter_mut().zip(product).for_each(|(v, p)| *v += self.factor * p);
+        let (up, down) = self.product.halves()?;
+        let product = up.matmul(&down).and_then(|p| p.flatten_all()?.to_vec1::<f32>());
+        let product = product.map_err(|e| format!("cannot be multiplied: {e}"))?;
+        let factor = self.strength * self.product.factor;
+        values.iter_mut().zip(product).for_each(|(v, p)| *v += factor * p);
         Ok(())
     }
 }

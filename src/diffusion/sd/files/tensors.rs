@@ -9,6 +9,7 @@ use std::{
 use candle_core::{Device, Tensor};
 
 use super::{Mapped, Refusal};
+use crate::diffusion::sd::beside::{Beside, Shape};
 
 /// Tensors named in one message; the rest is counted.
 const NAMED: usize = 6;
@@ -44,6 +45,7 @@ pub struct Tensors {
     missing: RefCell<BTreeSet<String>>,
     wrong: RefCell<BTreeSet<String>>,
     broken: RefCell<Option<String>>,
+    besides: RefCell<BTreeMap<String, Beside>>,
 }
 
 impl Tensors {
@@ -56,6 +58,7 @@ impl Tensors {
             missing: RefCell::default(),
             wrong: RefCell::default(),
             broken: RefCell::default(),
+            besides: RefCell::default(),
         }
     }
 
@@ -119,6 +122,16 @@ impl Tensors {
     /// Adds a LoRA's delta to a tensor whenever it is read.
     pub fn patch(&mut self, name: &str, delta: Arc<dyn Delta>) {
         self.deltas.entry(name.to_owned()).or_default().push(delta);
+    }
+
+    /// Where LoRAs lie beside a layer, by the name of its weight.
+    pub fn beside(&self, weight: &str, shape: Shape) -> Beside {
+        self.besides.borrow_mut().entry(weight.to_owned()).or_insert_with(|| Beside::new(shape)).clone()
+    }
+
+    /// All of them, once a part is built.
+    pub fn besides(&self) -> BTreeMap<String, Beside> {
+        self.besides.borrow().clone()
     }
 
     /// The numbers of a tensor, a LoRA's delta added; zeros, and a note, where it is missing or has another shape.

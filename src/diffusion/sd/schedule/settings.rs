@@ -13,11 +13,13 @@ pub enum Sampler {
     Ddim,
     Euler,
     Lcm,
+    Plms,
 }
 
 impl Sampler {
     /// The names on the command line.
-    pub const NAMES: [(&'static str, Self); 3] = [("ddim", Self::Ddim), ("euler", Self::Euler), ("lcm", Self::Lcm)];
+    pub const NAMES: [(&'static str, Self); 4] =
+        [("ddim", Self::Ddim), ("euler", Self::Euler), ("lcm", Self::Lcm), ("plms", Self::Plms)];
 
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(n, _)| *n == name.trim().to_lowercase()).map(|(_, s)| *s)

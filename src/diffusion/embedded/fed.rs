@@ -1,0 +1,81 @@
+//! A picture fed in: the last one, moved, or one that was given.
+//!
+//! The network goes straight from noise to an estimate of the picture's latent, so that is where a picture comes in: it is
+//! encoded and mixed into the estimate. What was fed in has no features for the decoder, so those of the noise count as
+//! much as the noise does. A further step of the network on the mixture was tried and left out: it costs a pass, and on
+//! films of ink and of mountains it left more seams than it mended.
+
+use super::{Embedded, FACTOR, LATENT};
+use crate::{
+    Stamp,
+    diffusion::{Conditioning, GenerateError},
+    kernels::Grid,
+    latent::Latent,
+};
+
+/// A picture that may be fed back.
+pub(super) struct Last {
+    stamp: Stamp,
+    /// Of the latent.
+    size: [usize; 2],
+    /// (4, h, w)
+    latent: Vec<f32>,
+    /// (3, 8 h, 8 w), -1..1
+    image: Vec<f32>,
+}
+
+/// The latent of what is fed in, and how much of it stays.
+pub(super) struct Fed {
+    latent: Vec<f32>,
+    pub kept: f32,
+}
+
+impl Fed {
+    /// Brings the estimate that the noise gave towards what is fed in.
+    pub fn mix_into(&self, estimate: &mut Grid) {
+        let mut values = vec![0.0; self.latent.len()];
+        estimate.copy_to(&mut values);
+        values.iter_mut().zip(&self.latent).for_each(|(e, fed)| *e += self.kept * (fed - *e));
+        estimate.fill_from(&values);
+    }
+}
+
+impl Embedded {
+    /// What is fed into the picture of this noise; none costs nothing.
+    pub(super) fn fed(&mut self, latent: &Latent, with: &Conditioning) -> Result<Option<Fed>, GenerateError> {
+        let size = [latent.shape.height, latent.shape.width];
+        let pixels = size.map(|n| FACTOR * n);
+        if let Some(start) = &with.start {
+            let picture = &start.picture;
+            if [picture.height, picture.width] != pixels {
+                return Err(self.failed(format!(
+                    "the picture to start from is {}x{}, but the latent makes {}x{}",
+                    picture.width, picture.height, pixels[1], pixels[0]
+                )));
+            }
+            let kept = 1.0 - start.strength.clamp(0.0, 1.0);
+            return Ok(Some(Fed { latent: self.encode(picture)?, kept }));
+        }
+        let kept = with.feedback.kept();
+        let Some(last) = self.last.take().filter(|last| kept > 0.0 && last.size == size) else { return Ok(None) };
+        let latent = match with.feedback.moved(&last.stamp, &latent.stamp) {
+            None => last.latent,
+            Some(moved) => {
+                let image = moved.apply(&last.image, pixels[0], pixels[1]);
+                self.encoder.run(&self.pool, &image, pixels[0], pixels[1])
+            }
+        };
+        Ok(Some(Fed { latent, kept }))
+    }
+
+    /// Keeps the picture that was just made, if it is to be fed back.
+    pub(super) fn remember(&mut self, latent: &Latent, with: &Conditioning, image: impl FnOnce() -> Vec<f32>) {
+        self.last = None;
+        if let (true, Some(canvas)) = (with.feedback.is_on(), &self.canvas) {
+            let mut values = vec![0.0; LATENT * canvas.height * canvas.width];
+            canvas.latent.copy_to(&mut values);
+            let size = [canvas.height, canvas.width];
+            self.last = Some(Last { stamp: latent.stamp, size, latent: values, image: image() });
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The checkpoint's own autoencoder and TAESD, as far as there are: either may decode the next picture.
+
+use std::path::Path;
+
+use candle_core::{Result, Tensor};
+
+use super::{
+    DecoderChoice, Family, Refusal, Settings,
+    files::{Parts, Tensors},
+    layers::At,
+    vae::{Decoder, Encoder, Tiny},
+};
+use crate::kernels::Pool;
+
+pub struct Autoencoders {
+    own: Option<(Decoder, Encoder)>,
+    tiny: Option<Tiny>,
+    /// Where nobody says which.
+    usual: DecoderChoice,
+    /// What TAESD of this family is called.
+    tiny_name: &'static str,
+}
+
+impl Autoencoders {
+    /// With [`DecoderChoice::Tiny`] nothing but TAESD is made ready; otherwise all that there is.
+    pub fn new(parts: &Parts, settings: &Settings, pool: &Pool) -> std::result::Result<Self, Refusal> {
+        let path = &parts.path;
+        let only_tiny = settings.decoder == DecoderChoice::Tiny;
+        let tiny_name = if parts.family == Family::Sdxl { "taesdxl" } else { "taesd" };
+        let tiny = match parts.taesd.as_ref().map(|tensors| tiny(tensors, path, pool)) {
+            None => None,
+            Some(Ok(tiny)) => Some(tiny),
+            // A fault in a file beside the checkpoint is none of the checkpoint, while nobody asks for it.
+            Some(Err(refusal)) if !only_tiny && parts.vae.is_some() => {
+                tracing::warn!("{refusal}; it is left out");
+                None
+            }
+            Some(Err(refusal)) => return Err(refusal),
+        };
+        let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
+        let own = match &parts.vae {
+            Some((tensors, config)) if !only_tiny => {
+                let root = At::root(tensors, pool);
+                let both = (Decoder::new(&root, config).map_err(failed)?, Encoder::new(&root, config).map_err(failed)?);
+                tensors.check("vae", path)?;
+                Some(both)
+            }
+            _ => None,
+        };
+        let autoencoders = Self { own, tiny, usual: settings.decoder, tiny_name };
+        match (only_tiny, &autoencoders.tiny, &autoencoders.own) {
+            (true, None, _) => Err(Refusal::new(path, autoencoders.lacks_tiny("use --decoder vae"))),
+            (false, None, None) => Err(Refusal::new(path, "has no decoder")),
+            _ => Ok(autoencoders),
+        }
+    }
+
+    fn lacks_tiny(&self, otherwise: &str) -> String {
+        let name = self.tiny_name;
+        format!(
+            "has no TAESD beside it; put {name}_decoder.safetensors (or the diffusers folder {name}/) there, or {otherwise}"
+        )
+    }
+
+    /// What is said where another decoder than there is was asked for: the end of a sentence that begins with the
+    /// checkpoint's name.
+    pub fn lacks(&self, choice: Option<DecoderChoice>) -> Option<String> {
+        match choice {
+            Some(DecoderChoice::Tiny) if self.tiny.is_none() => Some(self.lacks_tiny("set /dream/decoder to own")),
+            _ => None,
+        }
+    }
+
+    fn tiny(&self, choice: Option<DecoderChoice>) -> Option<&Tiny> {
+        let wanted = choice.unwrap_or(self.usual) == DecoderChoice::Tiny;
+        self.tiny.as_ref().filter(|_| wanted || self.own.is_none())
+    }
+
+    /// A latent `(b, 4, h, w)` to a picture `(b, 3, 8 h, 8 w)`, about -1..1.
+    pub fn decode(&self, choice: Option<DecoderChoice>, latent: &Tensor) -> Result<Tensor> {
+        match (self.tiny(choice), &self.own) {
+            (Some(tiny), _) => tiny.decode(latent),
+            (None, Some((decoder, _))) => decoder.forward(latent),
+            (None, None) => candle_core::bail!("there is no decoder"),
+        }
+    }
+
+    /// A picture `(b, 3, 8 h, 8 w)`, -1..1, to its latent `(b, 4, h, w)` as the U-Net has it.
+    pub fn encode(&self, choice: Option<DecoderChoice>, picture: &Tensor) -> Result<Tensor> {
+        if let Some(tiny) = self.tiny(choice)
+            && let Some(latent) = tiny.encode(picture)?
+        {
+            return Ok(latent);
+        }
+        match &self.own {
+            Some((_, encoder)) => encoder.forward(picture),
+            None => candle_core::bail!(
+                "the tiny decoder came without its encoder, which a picture to start from needs; put \
+                 {}_encoder.safetensors beside it",
+                self.tiny_name
+            ),
+        }
+    }
+
+    pub fn flops(&self, height: usize, width: usize) -> u64 {
+        match (self.tiny(None), &self.own) {
+            (Some(tiny), _) => tiny.flops(height, width),
+            (None, Some((decoder, _))) => decoder.flops(height, width),
+            (None, None) => 0,
+        }
+    }
+}
+
+fn tiny(tensors: &Tensors, path: &Path, pool: &Pool) -> std::result::Result<Tiny, Refusal> {
+    let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
+    let tiny = Tiny::new(&At::root(tensors, pool), tensors).map_err(failed)?;
+    tensors.check("taesd", path)?;
+    Ok(tiny)
+}
