@@ -13,6 +13,7 @@ mod loader;
 pub mod panel;
 #[cfg(feature = "window")]
 pub mod play;
+pub mod plot;
 pub mod recording;
 #[cfg(feature = "window")]
 mod remote;

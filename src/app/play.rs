@@ -18,7 +18,7 @@ use super::{
     live::{self, Live},
     loader::Loader,
     panel::{self, History, Log, Move, PanelData, Sample},
-    recording::{Deck, Facts, SignalTap},
+    recording::{Deck, Facts, Files, SignalTap},
     remote::{self, Outside},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
@@ -49,7 +49,12 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let dials = DreamDials::new(desk.table(), model.card())?;
     let model_name = model.card().name.clone();
     let dreamer = Arc::new(Dreamer::start(model)?);
-    let mut deck = Deck::new(desk.table(), &tap, args.record.as_deref(), args.film.as_deref())?;
+    let files = Files {
+        show: args.record.as_deref(),
+        film: args.film.as_deref(),
+        signal: args.record_signal.as_deref(),
+    };
+    let mut deck = Deck::new(desk.table(), &tap, files)?;
     // The recording of the show begins before its signal does.
     let size = WindowOptions::default().size;
     let facts = Facts { source: &source, size: (size[0], size[1]) };

@@ -140,12 +140,22 @@ fn show() -> Vec<Param> {
             "Records the show (signal and controls) into a file, from which `wavedream render --show` makes films.",
         ),
         Param::bool("/show/film", false).never_recalled().about("Films the stage, as it is seen, while it plays."),
+        Param::bool("/show/signal", false)
+            .never_recalled()
+            .about("Records the signal alone, as it comes, for programs that analyse it."),
+        Param::choice("/show/signal_format", ["edf", "npy"])
+            .never_recalled()
+            .about("The file that a signal is recorded into: edf for laboratories, npy for numpy, which loses nothing."),
         Param::text("/show/folder", "")
             .never_recalled()
             .about("Where recordings and films go that were given no file; empty is the folder of the start."),
         Param::int("/show/lost", 0, i64::from(u32::MAX), 0)
             .read_only()
             .about("What the recording of the show had no time for; 0 is a whole one."),
+        Param::int("/show/signal_lost", 0, i64::from(u32::MAX), 0)
+            .unit("blocks")
+            .read_only()
+            .about("What the recording of the signal had no time for; 0 is a whole one."),
         Param::int("/show/repeated", 0, i64::from(u32::MAX), 0)
             .unit("frames")
             .read_only()
