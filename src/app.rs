@@ -19,6 +19,7 @@ pub mod recording;
 mod remote;
 pub mod render;
 mod setup;
+mod vitals;
 #[cfg(feature = "window")]
 pub mod window;
 

@@ -58,7 +58,7 @@ pub enum Command {
     Plot(PlotArgs),
     /// List the models, or tell about one
     Models(ModelsArgs),
-    /// List what is plugged in: audio inputs, LSL streams, MIDI controllers, graphics adapters
+    /// List what is plugged in: audio inputs, LSL streams, MIDI controllers, displays, graphics adapters
     Devices(DevicesArgs),
     /// Print the reference of everything that can be set
     Params(ParamsArgs),

@@ -23,6 +23,7 @@ use super::{
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
     trace_from_pulse,
+    vitals::Vitals,
     window::{
         self, Frame, Gpu, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Pace, PanelPlace, StageApp,
         WindowOptions, WindowState,
@@ -111,6 +112,7 @@ struct Show {
     recalls: u64,
     shown_hop: Option<u64>,
     latency_ms: f32,
+    vitals: Vitals,
     begun: Instant,
     log: Log,
     /// Of rates and latencies, for the panel.
@@ -152,6 +154,7 @@ impl Show {
             recalls: desk.recalls(),
             shown_hop: None,
             latency_ms: 0.0,
+            vitals: Vitals::new(&table),
             begun: Instant::now(),
             log,
             history: History::default(),
@@ -326,6 +329,10 @@ impl StageApp for Show {
         for text in messages {
             self.say(Level::Warning, text);
         }
+        let report = self.live.report();
+        for text in self.vitals.follow(frame.now, &report.health, report.flow.as_ref()) {
+            self.say(Level::Info, text);
+        }
         if self.outside.is_due() {
             self.outside.put(self.status());
         }
@@ -342,6 +349,7 @@ impl StageApp for Show {
         {
             self.shown_hop = Some(picture.stamp.hop);
             self.latency_ms = picture.stamp.arrived.elapsed().as_secs_f32() * 1e3;
+            self.vitals.shown(&self.playing_source, self.latency_ms);
             compositor.show(&picture);
         }
         self.dials.fill(&mut self.look);
@@ -395,6 +403,10 @@ impl StageApp for Show {
 
     fn panel(&mut self, data: &mut PanelData) {
         panel::feed::signal(data, &self.live.report());
+        let latency_ms = self.vitals.latency_ms();
+        if latency_ms > 0.0 {
+            data.source_state.push_str(&format!(", {latency_ms:.0} ms to the picture"));
+        }
         panel::feed::picture(data, self.dreamer.latest());
         panel::feed::presets(data, self.desk.presets(), self.desk.current().map(|preset| preset.id.as_str()));
         panel::feed::models(data, &self.painting_model, self.loader.name());

@@ -21,6 +21,7 @@ mod awake;
 mod displays;
 mod graph;
 mod keys;
+mod listing;
 mod open;
 pub mod overlay;
 mod pace;
@@ -39,6 +40,7 @@ use std::{
     time::Instant,
 };
 
+pub use listing::{Listed, list as list_displays};
 pub use displays::DisplayChoice;
 pub use keys::{Key, KeyHelp, KeyPress, Modifiers, WINDOW_KEYS};
 pub use overlay::{

@@ -17,6 +17,7 @@ pub fn builtin() -> Vec<Param> {
         desk::cueing::params(),
         history::params(),
         show(),
+        health(),
         motion::params(),
         midi::params(),
         osc(),
@@ -160,6 +161,30 @@ fn show() -> Vec<Param> {
             .unit("frames")
             .read_only()
             .about("Frames that the film repeats because the machine was busy; the screen had them all."),
+    ]
+}
+
+fn health() -> Vec<Param> {
+    let number = |name: &str, min: f64, max: f64, unit: &str, about: &str| {
+        Param::float(format!("/health/{name}"), min, max, 0.0).unit(unit).read_only().about(about)
+    };
+    let count = |name: &str, unit: &str, about: &str| {
+        Param::int(format!("/health/{name}"), 0, i64::from(u32::MAX), 0).unit(unit).read_only().about(about)
+    };
+    let text = |name: &str, about: &str| Param::text(format!("/health/{name}"), "").read_only().about(about);
+    vec![
+        count("channels", "", "Channels of the source that plays."),
+        count("unwell", "", "Channels that are flat, clipped, humming or missing."),
+        text("each", "Each channel in their order: good, flat, missing, clipped, hum50 or hum60, with commas between."),
+        text("ailing", "The names of those that are unwell, with what they have."),
+        number("rate_hz", 0.0, 1e7, "Hz", "Samples a second of a live source, as they come; 0 before that is known."),
+        number("jitter_ms", 0.0, 1e6, "ms", "Spread of the arrivals of a live source about an even beat."),
+        number("drift_ppm", -1e6, 1e6, "ppm", "How much faster than this machine's the clock of a live source runs."),
+        count("lost", "samples", "What a live source sent and what never came."),
+        count("dropped", "samples", "What came and was not fetched in time."),
+        number("buffer_ms", 0.0, 1e6, "ms", "Waiting that the even beat of a live source costs."),
+        number("latency_ms", 0.0, 1e6, "ms", "From sample to picture with the source that plays: the usual."),
+        number("latency_p99_ms", 0.0, 1e6, "ms", "From sample to picture: longer for one picture of a hundred only."),
     ]
 }
 

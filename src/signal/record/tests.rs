@@ -142,3 +142,43 @@ fn a_full_disk_is_one_sentence_and_not_a_crash() {
     let error = file.frames(&vec![1.0; 10_000]).unwrap_err().to_string();
     assert!(error.contains("full.npy: the signal cannot be recorded") && error.contains("free some space"), "{error}");
 }
+
+/// With `PYTHON` naming a Python that has mne and pyedflib; others are left alone.
+#[test]
+fn mne_pyedflib_and_numpy_read_what_was_written() {
+    const SCRIPT: &str = r#"
+import sys, json, numpy as np, mne, pyedflib
+npy, edf = sys.argv[1:]
+a = np.load(npy); about = json.load(open(npy + ".json"))
+raw = mne.io.read_raw_edf(edf, preload=True, verbose="error")
+assert raw.ch_names == [c["name"] for c in about["channels"]], raw.ch_names
+assert raw.info["sfreq"] == about["rate_hz"] == 250
+assert raw.info["meas_date"].isoformat().startswith("2026-03-09T14:05:06"), raw.info["meas_date"]
+texts = [(round(float(t["onset"]), 3), round(float(t["duration"]), 3), t["description"]) for t in raw.annotations]
+assert (2.4, 0.2, "bad: missing") in texts, texts
+there = ~np.isnan(a[:, 0]); n = len(a)
+worst = []
+for c in range(4):
+    scale = {"µV": 1e-6, "uV": 1e-6}.get(about["channels"][c]["unit"], 1.0)
+    x = raw.get_data()[c][:n]
+    worst.append(float(np.max(np.abs(x[there] - a[there, c] * scale)) / np.ptp(a[there, c] * scale)))
+assert max(worst) < 2e-4, worst
+with pyedflib.EdfReader(edf) as f:
+    assert f.signals_in_file == 4 and f.getSampleFrequency(0) == 250
+    assert f.getStartdatetime().strftime("%F %T") == "2026-03-09 14:05:06", f.getStartdatetime()
+    assert np.array_equal(f.readSignal(2)[:n][there], a[there, 2])
+    assert "bad: missing" in list(f.readAnnotations()[2])
+print("worst error, part of the range:", max(worst))
+"#;
+    let Some(python) = std::env::var_os("PYTHON") else {
+        eprintln!("PYTHON is not set: other programs' readers are not asked");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [npy, edf] = ["a.npy", "a.edf"].map(|name| folder.path().join(name));
+    record(&npy, 2000).finish().unwrap();
+    record(&edf, 2000).finish().unwrap();
+    let output = std::process::Command::new(python).args(["-c", SCRIPT]).args([&npy, &edf]).output().unwrap();
+    eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
