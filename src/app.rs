@@ -19,6 +19,7 @@ pub mod recording;
 mod remote;
 pub mod render;
 mod setup;
+#[cfg(any(feature = "window", test))]
 mod vitals;
 #[cfg(feature = "window")]
 pub mod window;

@@ -23,7 +23,18 @@ fn an_svg_has_every_row_with_its_units_and_its_pictures() {
     let output = plot("synth://rat?seed=2&channels=20", &out, &["--seconds", "4", "--from", "1"]);
     assert!(output.status.success(), "{}", sentence(&output));
     let text = std::fs::read_to_string(&out).unwrap();
-    for said in ["time (s)", "frequency (Hz)", "level", "onset", "latent", "picture", "16 of them, evenly chosen", "mapping flow", "model box", "1 to 5 s"] {
+    for said in [
+        "time (s)",
+        "frequency (Hz)",
+        "level",
+        "onset",
+        "latent",
+        "picture",
+        "16 of them, evenly chosen",
+        "mapping flow",
+        "model box",
+        "1 to 5 s",
+    ] {
         assert!(text.to_lowercase().contains(&said.to_lowercase()), "{said} is missing");
     }
     // A spectrogram, two colour bars, eight latents and eight pictures.
@@ -49,7 +60,8 @@ fn a_png_is_eight_inches_wide_at_300_dots_and_the_same_each_time() {
     assert!((0.2..0.95).contains(&white), "{white} of it is paper");
     // Nothing is cut off: the margin is paper all round.
     let (width, height) = image.dimensions();
-    let margin = (0..width).flat_map(|x| [(x, 4), (x, height - 5)]).chain((0..height).flat_map(|y| [(4, y), (width - 5, y)]));
+    let margin =
+        (0..width).flat_map(|x| [(x, 4), (x, height - 5)]).chain((0..height).flat_map(|y| [(4, y), (width - 5, y)]));
     assert!(margin.map(|(x, y)| image.get_pixel(x, y).0).all(|pixel| pixel == [255; 3]));
 }
 

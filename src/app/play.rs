@@ -50,11 +50,8 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let dials = DreamDials::new(desk.table(), model.card())?;
     let model_name = model.card().name.clone();
     let dreamer = Arc::new(Dreamer::start(model)?);
-    let files = Files {
-        show: args.record.as_deref(),
-        film: args.film.as_deref(),
-        signal: args.record_signal.as_deref(),
-    };
+    let files =
+        Files { show: args.record.as_deref(), film: args.film.as_deref(), signal: args.record_signal.as_deref() };
     let mut deck = Deck::new(desk.table(), &tap, files)?;
     // The recording of the show begins before its signal does.
     let size = WindowOptions::default().size;

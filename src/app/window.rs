@@ -40,9 +40,9 @@ use std::{
     time::Instant,
 };
 
-pub use listing::{Listed, list as list_displays};
 pub use displays::DisplayChoice;
 pub use keys::{Key, KeyHelp, KeyPress, Modifiers, WINDOW_KEYS};
+pub use listing::{Listed, list as list_displays};
 pub use overlay::{
     Health, Level, Message, OverlayData,
     scope::{Scope, Trace},

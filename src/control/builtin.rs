@@ -144,9 +144,9 @@ fn show() -> Vec<Param> {
         Param::bool("/show/signal", false)
             .never_recalled()
             .about("Records the signal alone, as it comes, for programs that analyse it."),
-        Param::choice("/show/signal_format", ["edf", "npy"])
-            .never_recalled()
-            .about("The file that a signal is recorded into: edf for laboratories, npy for numpy, which loses nothing."),
+        Param::choice("/show/signal_format", ["edf", "npy"]).never_recalled().about(
+            "The file that a signal is recorded into: edf for laboratories, npy for numpy, which loses nothing.",
+        ),
         Param::text("/show/folder", "")
             .never_recalled()
             .about("Where recordings and films go that were given no file; empty is the folder of the start."),

@@ -90,7 +90,11 @@ fn answers_to_a_search_that_are_rubbish_do_not_hide_the_stream() {
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let id = text.lines().nth(2).and_then(|line| line.split(' ').nth(1)).unwrap_or("x").to_owned();
             let xml = "<info><name>found</name><channel_count>999999999999</channel_count><nominal_srate>-1e308";
-            for bytes in [noise.bytes(answers % 700), [id.as_bytes(), b"\r\n", &noise.bytes(300)].concat(), format!("{id}\r\n{xml}").into_bytes()] {
+            for bytes in [
+                noise.bytes(answers % 700),
+                [id.as_bytes(), &b"\r\n"[..], &noise.bytes(300)[..]].concat(),
+                format!("{id}\r\n{xml}").into_bytes(),
+            ] {
                 drop(service.send_to(&bytes, from));
                 answers += 1;
             }
@@ -100,7 +104,11 @@ fn answers_to_a_search_that_are_rubbish_do_not_hide_the_stream() {
     let outlet = Outlet::start("found", "EEG", 2, 100.0, "float32", false);
     let mut reader = Reader::open("lsl://found");
     let mut beat = Beat::new(100.0);
-    reader.until("the true one is found", || beat.due(|n| outlet.push(&[n as f64, 0.0], None)), |reader| reader.flow().received > 20);
+    reader.until(
+        "the true one is found",
+        || beat.due(|n| outlet.push(&[n as f64, 0.0], None)),
+        |reader| reader.flow().received > 20,
+    );
     stop.store(true, Ordering::Relaxed);
     assert!(rogue.join().unwrap() > 0, "it was asked");
 }

@@ -84,7 +84,10 @@ mod tests {
     fn ticks_are_round_and_within_the_axis() {
         let labels = |axis: Axis, wanted| axis.ticks(wanted).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
         assert_eq!(labels(Axis::linear(0.0, 3.0, 0.0, 1.0), 6), ["0", "0.5", "1", "1.5", "2", "2.5", "3"]);
-        assert_eq!(labels(Axis::linear(10.0, 160.0, 0.0, 1.0), 8), ["20", "40", "60", "80", "100", "120", "140", "160"]);
+        assert_eq!(
+            labels(Axis::linear(10.0, 160.0, 0.0, 1.0), 8),
+            ["20", "40", "60", "80", "100", "120", "140", "160"]
+        );
         assert_eq!(labels(Axis::linear(-1.0, 1.0, 0.0, 1.0), 4), ["−1", "−0.5", "0", "0.5", "1"]);
         assert_eq!(labels(Axis::log(1.0, 250.0, 0.0, 1.0), 0), ["1", "2", "5", "10", "20", "50", "100", "200"]);
     }

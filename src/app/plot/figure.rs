@@ -13,7 +13,7 @@ use super::{
 
 pub const WIDTH: f32 = 2400.0;
 /// Of the rows: names and scales to the left, colour bars to the right.
-pub const LEFT: f32 = 290.0;
+pub const LEFT: f32 = 322.0;
 pub const RIGHT: f32 = 2190.0;
 /// Eight points of 1/72 inch, and a little less.
 pub const LETTERS: f32 = 33.0;
@@ -60,13 +60,13 @@ pub fn draw(gathered: &Gathered) -> Page {
 
     if !gathered.moments.is_empty() {
         let cell = (RIGHT - LEFT) / MOMENTS as f32;
-        rows::leaders(&mut page, gathered, &time, (axis, top));
+        rows::leaders(&mut page, gathered, &time, (axis, top), cell);
         let letter = head(&mut page, top);
-        let (bottom, words) = rows::latents(&mut page, gathered, &time, cell, top);
+        let (bottom, words) = rows::latents(&mut page, gathered, cell, top);
         said.push(format!("{letter}, {words}"));
         top = bottom + 0.5 * GAP;
         let letter = head(&mut page, top);
-        let (bottom, words) = rows::pictures(&mut page, gathered, &time, cell, top);
+        let (bottom, words) = rows::pictures(&mut page, gathered, cell, top);
         said.push(format!("{letter}, {words}"));
         top = bottom + GAP;
     }
@@ -84,7 +84,7 @@ fn time_axis(page: &mut Page, time: &Axis, top: f32) -> f32 {
         page.line(vec![(x, top), (x, top + TICK)], HAIR, BLACK);
         page.text(label, (x, baseline), LETTERS, Anchor::Middle, BLACK);
     }
-    page.text("time (s)", (RIGHT + 24.0, baseline), LETTERS, Anchor::Start, BLACK);
+    page.text("time (s)", (LEFT - 22.0, baseline), LETTERS, Anchor::End, BLACK);
     baseline + 0.3 * LETTERS
 }
 

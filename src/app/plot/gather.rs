@@ -51,6 +51,13 @@ fn shown(channels: usize) -> Vec<usize> {
     (0..count).map(|n| n * channels / count).collect()
 }
 
+/// A file without the folders that it lies in, which are nobody's business.
+fn named(source: &str) -> String {
+    let path = std::path::Path::new(source);
+    let file = path.file_name().filter(|_| !source.contains("://"));
+    file.map_or_else(|| source.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 /// # Errors
 /// The source has no such stretch, or fails; a picture cannot be made.
 pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) -> Result<Gathered> {
@@ -66,7 +73,11 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
     let range = (from_secs * about.rate_hz).round() as u64..((from_secs + secs) * about.rate_hz).round() as u64;
     let samples = (range.end - range.start) as usize;
     if samples < 2 || samples * shown.len() > MOST_SAMPLES {
-        bail!("{}: {samples} samples are {} for a figure; choose other --seconds", about.name, if samples < 2 { "too few" } else { "too many" });
+        bail!(
+            "{}: {samples} samples are {} for a figure; choose other --seconds",
+            about.name,
+            if samples < 2 { "too few" } else { "too many" }
+        );
     }
     let shown_channels = shown.iter().map(|channel| about.channels[*channel].clone()).collect();
     let (kept, samples) = Kept::new(source, shown, range);
@@ -81,7 +92,10 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
     let mut due = (0..MOMENTS).map(|n| hop_of(from_secs + secs * (n as f64 + 0.5) / MOMENTS as f64).max(1)).peekable();
     let mut moments = Vec::new();
     for hop in 1..=last_hop {
-        motion.tick(1.0 / HOPS_PER_SEC as f64, &features(line.pulse())).into_iter().for_each(|text| tracing::warn!("{text}"));
+        motion
+            .tick(1.0 / HOPS_PER_SEC as f64, &features(line.pulse()))
+            .into_iter()
+            .for_each(|text| tracing::warn!("{text}"));
         let beat = motion.beat().position();
         desk.set_beat(beat);
         desk.tick(1.0 / HOPS_PER_SEC as f64).into_iter().for_each(|text| tracing::warn!("{text}"));
@@ -105,7 +119,7 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
         }
     }
     Ok(Gathered {
-        source: about.name,
+        source: named(&about.name),
         rate_hz: about.rate_hz,
         channels: about.channels.len(),
         shown: shown_channels,

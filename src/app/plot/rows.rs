@@ -15,6 +15,8 @@ use super::{
 use crate::signal::Channel;
 
 const TRACE_WIDTH: f32 = 2.0;
+/// A loud trace may leave the row by so much.
+const OVER: f32 = 26.0;
 /// Between the end of a row and what explains its scale.
 const BESIDE: f32 = 28.0;
 const SPECTROGRAM: f32 = 400.0;
@@ -46,7 +48,13 @@ pub fn traces(page: &mut Page, gathered: &Gathered, time: &Axis, top: f32) -> (f
     for (n, (channel, samples)) in gathered.shown.iter().zip(&gathered.samples).enumerate() {
         let middle = top + lane * (n as f32 + 0.5);
         let reach = if is_common { common } else { reaches[n] };
-        trace(page, samples, time, (middle, 0.46 * lane / reach), (top - 0.2 * lane, bottom + 0.2 * lane));
+        trace(
+            page,
+            samples,
+            time,
+            (middle, 0.46 * lane / reach),
+            (top - OVER.min(0.2 * lane), bottom + OVER.min(0.2 * lane)),
+        );
         let name = shortened(&channel.name, LETTERS.min(0.62 * lane));
         page.text(name, (LEFT - 22.0, middle + 0.36 * LETTERS), LETTERS.min(0.62 * lane), Anchor::End, BLACK);
         if !is_common {
@@ -54,16 +62,25 @@ pub fn traces(page: &mut Page, gathered: &Gathered, time: &Axis, top: f32) -> (f
         }
     }
     if is_common {
-        let length = bar(if count == 1 { common } else { 2.0 * common });
+        let length = bar(common
+            * if count == 1 {
+                1.0
+            } else if count <= 8 {
+                2.0
+            } else {
+                4.0
+            });
         let pixels = (length / f64::from(common)) as f32 * 0.46 * lane;
         let (x, middle) = (RIGHT + BESIDE, 0.5 * (top + bottom));
         page.line(vec![(x, middle - 0.5 * pixels), (x, middle + 0.5 * pixels)], 5.0, BLACK);
         let text = format!("{} {unit}", label(length));
         page.text(text.trim_end(), (x + 18.0, middle + 0.36 * LETTERS), LETTERS, Anchor::Start, BLACK);
     }
-    let chosen = if count < gathered.channels { format!("{count} of them, evenly chosen") } else { "signal".to_owned() };
+    let chosen =
+        if count < gathered.channels { format!("{count} of them, evenly chosen") } else { "signal".to_owned() };
     let scaled = if is_common { "" } else { ", each on a scale of its own" };
-    (bottom, format!("{chosen}, as recorded, each less its mean{scaled}"))
+    let each = if count == 1 { "" } else { "each " };
+    (bottom, format!("{chosen}, as recorded, {each}less its mean{scaled}"))
 }
 
 /// `scale` pixels a unit about `middle`, cut off at the row's ends.
@@ -131,11 +148,13 @@ pub fn spectrogram(
     let rows = SPECTROGRAM as u32;
     let pixels = RgbImage::from_fn(spectrogram.columns.len() as u32, rows, |column, row| {
         let hz = axis.value(1.0 - (f64::from(row) + 0.5) / f64::from(rows));
-        let share = (spectrogram.at(column as usize, hz) - spectrogram.low_db) / (spectrogram.high_db - spectrogram.low_db);
+        let share =
+            (spectrogram.at(column as usize, hz) - spectrogram.low_db) / (spectrogram.high_db - spectrogram.low_db);
         image::Rgb(colours::power(share))
     });
-    let width = time.page_to - time.page_from;
-    page.images.push(Image { left: LEFT, top, width, height: SPECTROGRAM, pixels, is_data: false });
+    // At both ends there is no whole window.
+    let (left, right) = (time.page(time.from + spectrogram.edge_secs), time.page(time.to - spectrogram.edge_secs));
+    page.images.push(Image { left, top, width: right - left, height: SPECTROGRAM, pixels, is_data: false });
     page.frame((LEFT, top), (RIGHT, bottom), HAIR, BLACK);
     for (hz, text) in axis.ticks(5) {
         let y = axis.page(hz);
@@ -147,7 +166,11 @@ pub fn spectrogram(
     page.turned("frequency (Hz)", (LEFT - 118.0, 0.5 * (top + bottom)), LETTERS, BLACK);
     let units: Vec<&str> = gathered.shown.iter().map(|channel| channel.unit.as_str()).collect();
     let unit = units.first().filter(|first| !first.is_empty() && units.iter().all(|unit| unit == *first));
-    let words = unit.map_or("dB".to_owned(), |unit| format!("dB re 1 {unit}²/Hz"));
+    let squared = |unit: &&str| match unit.chars().all(char::is_alphabetic) {
+        true => format!("dB re 1 {unit}²/Hz"),
+        false => format!("dB re 1 ({unit})²/Hz"),
+    };
+    let words = unit.map_or("dB".to_owned(), squared);
     let scale = Axis::linear(spectrogram.low_db, spectrogram.high_db, bottom, top);
     colour_bar(page, &scale, &words, |share| colours::power(share));
     let of = if gathered.shown.len() == 1 { String::new() } else { ", mean of the channels shown".to_owned() };
@@ -229,24 +252,29 @@ fn steps(page: &mut Page, lane: &Lane, time: &Axis, axis: &Axis, colour: colours
 }
 
 /// From the time of each moment on the axis to its column of pictures.
-pub fn leaders(page: &mut Page, gathered: &Gathered, time: &Axis, (axis, top): (f32, f32)) {
-    for moment in &gathered.moments {
-        let x = time.page(moment.at_secs);
+pub fn leaders(page: &mut Page, gathered: &Gathered, time: &Axis, (axis, top): (f32, f32), cell: f32) {
+    for (n, moment) in gathered.moments.iter().enumerate() {
+        let (x, below) = (time.page(moment.at_secs), centre(n, cell));
         page.area(vec![(x, axis + 2.0), (x - 9.0, axis - 13.0), (x + 9.0, axis - 13.0)], BLACK);
-        page.line(vec![(x, top - 14.0), (x, top)], HAIR, GREY);
+        page.line(vec![(below, top - 14.0), (below, top)], HAIR, GREY);
     }
 }
 
-fn placed(time: &Axis, at_secs: f64, (width, height): (u32, u32), cell: f32) -> (f32, f32, f32) {
-    let width_over_height = width as f32 / height.max(1) as f32;
-    let wide = cell - BETWEEN;
-    (time.page(at_secs) - 0.5 * wide, wide, wide / width_over_height)
+/// Of a column of pictures: evenly, for the times of hops are not quite even.
+fn centre(n: usize, cell: f32) -> f32 {
+    LEFT + cell * (n as f32 + 0.5)
 }
 
-pub fn latents(page: &mut Page, gathered: &Gathered, time: &Axis, cell: f32, top: f32) -> (f32, String) {
+/// Left, width and height.
+fn placed(n: usize, (width, height): (u32, u32), cell: f32) -> (f32, f32, f32) {
+    let wide = cell - BETWEEN;
+    (centre(n, cell) - 0.5 * wide, wide, wide * height as f32 / width.max(1) as f32)
+}
+
+pub fn latents(page: &mut Page, gathered: &Gathered, cell: f32, top: f32) -> (f32, String) {
     let mut bottom = top;
     let mut shape = String::new();
-    for moment in &gathered.moments {
+    for (n, moment) in gathered.moments.iter().enumerate() {
         let latent = &moment.latent;
         shape = latent.shape.to_string().replace('x', "×");
         let size = (latent.shape.width as u32, latent.shape.height as u32);
@@ -254,7 +282,7 @@ pub fn latents(page: &mut Page, gathered: &Gathered, time: &Axis, cell: f32, top
             let value = f64::from(latent.values[y as usize * latent.shape.width + x as usize]);
             image::Rgb(colours::signed(value / LATENT_REACH))
         });
-        let (left, width, height) = placed(time, moment.at_secs, size, cell);
+        let (left, width, height) = placed(n, size, cell);
         page.images.push(Image { left, top, width, height, pixels, is_data: true });
         page.frame((left, top), (left + width, top + height), HAIR, PALE);
         bottom = top + height;
@@ -265,13 +293,13 @@ pub fn latents(page: &mut Page, gathered: &Gathered, time: &Axis, cell: f32, top
     (bottom, format!("first channel of the latent ({shape}) at the marked times"))
 }
 
-pub fn pictures(page: &mut Page, gathered: &Gathered, time: &Axis, cell: f32, top: f32) -> (f32, String) {
+pub fn pictures(page: &mut Page, gathered: &Gathered, cell: f32, top: f32) -> (f32, String) {
     let mut bottom = top;
-    for moment in &gathered.moments {
+    for (n, moment) in gathered.moments.iter().enumerate() {
         let picture = &moment.picture;
         let rgb: Vec<u8> = picture.rgba.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect();
         let Some(pixels) = RgbImage::from_raw(picture.width as u32, picture.height as u32, rgb) else { continue };
-        let (left, width, height) = placed(time, moment.at_secs, pixels.dimensions(), cell);
+        let (left, width, height) = placed(n, pixels.dimensions(), cell);
         let (wide, high) = (PICTURE_PX, (PICTURE_PX as f32 * height / width).round() as u32);
         let pixels = image::imageops::resize(&pixels, wide, high.max(1), image::imageops::FilterType::CatmullRom);
         page.images.push(Image { left, top, width, height, pixels, is_data: false });

@@ -12,7 +12,7 @@ const COLUMNS: usize = 950;
 /// A spectrogram of fewer samples says nothing.
 const LEAST_SAMPLES: usize = 16;
 /// Of the power, shown as the ends of the colours.
-const SHOWN: [f64; 2] = [0.02, 0.995];
+const SHOWN: [f64; 2] = [0.02, 0.999];
 /// Frequencies beyond are not shown where slower ones are what matters.
 const MOST_HZ: f64 = 256.0;
 const SOUND_HZ: f64 = 4000.0;
@@ -29,6 +29,8 @@ pub struct Spectrogram {
     pub low_db: f64,
     pub high_db: f64,
     pub window_secs: f64,
+    /// Of the stretch on both sides, where no whole window is centred.
+    pub edge_secs: f64,
 }
 
 /// None where there are too few samples.
@@ -49,9 +51,7 @@ pub fn spectrogram(gathered: &Gathered) -> Option<Spectrogram> {
     let channels: Vec<Vec<f64>> = gathered.samples.iter().map(|channel| bridged(channel)).collect();
     let mut columns = Vec::with_capacity(count);
     for column in 0..count {
-        // Centred on its place, but within the stretch.
-        let centre = (column as f64 + 0.5) / count as f64 * samples as f64;
-        let start = (centre - 0.5 * length as f64).round().clamp(0.0, (samples - length) as f64) as usize;
+        let start = ((column as f64 + 0.5) / count as f64 * (samples - length) as f64) as usize;
         let mut power = vec![0.0; output.len()];
         for channel in &channels {
             let part = &channel[start..start + length];
@@ -79,7 +79,8 @@ pub fn spectrogram(gathered: &Gathered) -> Option<Spectrogram> {
     seen.sort_by(f64::total_cmp);
     let [low_db, high_db] = SHOWN.map(|share| seen[((seen.len() - 1) as f64 * share) as usize]);
     let high_db = high_db.max(low_db + 1.0);
-    Some(Spectrogram { columns, step_hz, from_hz, to_hz, low_db, high_db, window_secs })
+    let edge_secs = 0.5 * window_secs;
+    Some(Spectrogram { columns, step_hz, from_hz, to_hz, low_db, high_db, window_secs, edge_secs })
 }
 
 impl Spectrogram {

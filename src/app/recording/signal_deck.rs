@@ -2,7 +2,10 @@
 //!
 //! Lives beside the [`super::Deck`] on the thread that makes frames and never waits on it.
 
-use std::{path::{Path, PathBuf}, thread::JoinHandle};
+use std::{
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
 
 use anyhow::Result;
 

@@ -35,7 +35,13 @@ const MOST_MESSAGES: usize = 16;
 #[derive(Debug)]
 pub(super) enum Heard {
     /// A source has been opened, or is another from here on.
-    Source { line: u32, name: String, channels: Vec<Channel>, rate_hz: f64, live: bool },
+    Source {
+        line: u32,
+        name: String,
+        channels: Vec<Channel>,
+        rate_hz: f64,
+        live: bool,
+    },
     Block(Block),
 }
 
@@ -260,8 +266,7 @@ impl Writer {
         let before = at.saturating_duration_since(began) + at.elapsed();
         let span = Span::new().nanoseconds(i64::try_from(before.as_nanos()).unwrap_or(0));
         let begun = Zoned::now().saturating_sub(span).datetime();
-        let about =
-            About { source: line.name.clone(), channels: line.channels.clone(), rate_hz: line.rate_hz, begun };
+        let about = About { source: line.name.clone(), channels: line.channels.clone(), rate_hz: line.rate_hz, begun };
         if path != self.path {
             self.say(format!("{}: the signal is recorded here", path.display()));
         }

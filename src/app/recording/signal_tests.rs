@@ -25,7 +25,8 @@ impl Counter {
     fn become_wide(&mut self, channels: usize) {
         let channel = |n| Channel { name: format!("c{n}"), unit: "uV".into(), rate_hz: 100.0 };
         let channels = (0..channels).map(channel).collect();
-        self.about = Description { name: "a counter".into(), channels, rate_hz: 100.0, live: true, ..self.about.clone() };
+        self.about =
+            Description { name: "a counter".into(), channels, rate_hz: 100.0, live: true, ..self.about.clone() };
         self.changed = true;
     }
 }
@@ -108,7 +109,10 @@ fn what_a_source_brings_is_in_the_file_and_other_channels_begin_another_one() {
     let (about, frames) = frames_of(&folder.path().join("a-2.npy"));
     assert_eq!((about.channels.len(), frames.len(), frames[0][0]), (3, 100, 305.0));
     let said = |what: &str| told.iter().any(|text| text.contains(what));
-    assert!(said("a.npy: 3.0 s of 2 channels") && said("a-2.npy: the signal is recorded here") && said("1.0 s of 3"), "{told:?}");
+    assert!(
+        said("a.npy: 3.0 s of 2 channels") && said("a-2.npy: the signal is recorded here") && said("1.0 s of 3"),
+        "{told:?}"
+    );
 }
 
 #[test]

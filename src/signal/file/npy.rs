@@ -84,8 +84,7 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     let beside = beside.filter(|beside| beside.channels.len() == channel.0);
     let annotations = beside.as_ref().map_or_else(Vec::new, |beside| beside.annotations.clone());
     let unnamed = |number| Channel { name: format!("ch{number}"), unit: String::new(), rate_hz };
-    let mut channels =
-        beside.map_or_else(|| (0..channel.0).map(unnamed).collect::<Vec<_>>(), |beside| beside.channels);
+    let mut channels = beside.map_or_else(|| (0..channel.0).map(unnamed).collect::<Vec<_>>(), |beside| beside.channels);
     channels.iter_mut().for_each(|channel| channel.rate_hz = rate_hz);
     let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     let chosen = address.channels(&names)?;

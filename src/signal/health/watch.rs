@@ -177,7 +177,12 @@ mod tests {
         // One that comes and goes altogether is told of at most once in a while.
         let mut told = Vec::new();
         for n in 0..60 {
-            told.extend(during(&mut watch, 600.0 + f64::from(n * 8), 8.0, &clipped(if n % 2 == 0 { 0.5 } else { 0.0 })));
+            told.extend(during(
+                &mut watch,
+                600.0 + f64::from(n * 8),
+                8.0,
+                &clipped(if n % 2 == 0 { 0.5 } else { 0.0 }),
+            ));
         }
         assert!(told.len() as f64 <= 480.0 / TOLD_EVERY_SECS + 1.0, "{}", told.len());
     }

@@ -1,7 +1,10 @@
 //! A laboratory for an hour, by a clock that is set from here: 32 channels at 2 kHz, in blocks that come unevenly, through
 //! hand-over, source and intake to the windows. Nothing may be lost, and memory stays level.
 
-use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use std::time::{Duration, Instant};
 
 use super::handover::{Inbox, Layout, Link, handover};
@@ -57,7 +60,8 @@ fn kilobytes_of_this_process() -> Option<u64> {
 }
 
 fn send(link: &Link, base: Instant, first: u64, late_ms: u64) {
-    let at = base + Duration::from_nanos((first + BLOCK_FRAMES) * 1_000_000_000 / RATE_HZ) + Duration::from_millis(late_ms);
+    let at =
+        base + Duration::from_nanos((first + BLOCK_FRAMES) * 1_000_000_000 / RATE_HZ) + Duration::from_millis(late_ms);
     let values = (first..first + BLOCK_FRAMES).flat_map(|n| (0..CHANNELS).map(move |channel| value(n, channel)));
     link.push(at, None, 0, 0, values.collect());
 }

@@ -109,7 +109,8 @@ impl Edf {
             return Ok(());
         }
         let old = self.ranges.clone().unwrap_or_else(|| vec![Range::whole(); wider.len()]);
-        let new: Vec<Range> = wider.into_iter().zip(&old).map(|(new, old)| new.unwrap_or_else(|| old.clone())).collect();
+        let new: Vec<Range> =
+            wider.into_iter().zip(&old).map(|(new, old)| new.unwrap_or_else(|| old.clone())).collect();
         if is_first {
             self.file.write_all(&self.head.bytes(&new, -1))?;
         } else if self.file.metadata()?.len() > REWRITE_BYTES || self.rewrite(&old, &new).is_err() {
@@ -157,7 +158,9 @@ impl Edf {
         let mut notes = Vec::new();
         if cut > 0 {
             let channels = self.cut.iter().filter(|cut| **cut > 0).count();
-            notes.push(format!("{cut} samples of {channels} channels lay beyond the range of the file and were cut off"));
+            notes.push(format!(
+                "{cut} samples of {channels} channels lay beyond the range of the file and were cut off"
+            ));
         }
         if self.waiting.left_out > 0 {
             notes.push(format!("{} remarks found no room", self.waiting.left_out));
@@ -197,7 +200,8 @@ impl Format for Edf {
             if self.pending.is_empty() && self.waiting.is_empty() && self.ranges.is_some() {
                 break;
             }
-            let at_secs = self.records as f64 * self.head.record_secs() + (self.pending.len() / width) as f64 / self.head.rate_hz();
+            let at_secs = self.records as f64 * self.head.record_secs()
+                + (self.pending.len() / width) as f64 / self.head.rate_hz();
             let left_secs = (full - self.pending.len()) as f64 / width as f64 / self.head.rate_hz();
             if left_secs > 0.0 {
                 let text = "bad: after the end".to_owned();

@@ -51,7 +51,10 @@ impl Range {
         let mut ends = [field(low * scale, f64::floor), field(high * scale, f64::ceil)];
         if ends[0] == ends[1] {
             // Too far from zero for its width: a step of the last digit apart.
-            ends = [field(low * scale * (1.0 - 1e-4) - 1e-3, f64::floor), field(high * scale * (1.0 + 1e-4) + 1e-3, f64::ceil)];
+            ends = [
+                field(low * scale * (1.0 - 1e-4) - 1e-3, f64::floor),
+                field(high * scale * (1.0 + 1e-4) + 1e-3, f64::ceil),
+            ];
         }
         let [low, high] = ends;
         Self::of(exponent, low, high)
@@ -157,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_ends_fit_their_fields_and_hold_what_they_are_for() {
-        for (low, high) in [(-3.2e-5, 4.1e-5), (-80.0, 120.0), (1.0, 1.0001), (-2e9, 1e7), (0.0, 1e-9), (99_999.2, 99_999.9)]
+        for (low, high) in
+            [(-3.2e-5, 4.1e-5), (-80.0, 120.0), (1.0, 1.0001), (-2e9, 1e7), (0.0, 1e-9), (99_999.2, 99_999.9)]
         {
             let range = Range::around(low, high);
             assert!(range.low.len() <= 8 && range.high.len() <= 8, "{range:?}");

@@ -96,7 +96,8 @@ fn an_npy_holds_every_sample_bit_for_bit_with_names_rate_and_remarks_beside_it()
     let folder = tempfile::tempdir().unwrap();
     for (name, exact) in [("f8.npy", false), ("f4.npy", true)] {
         let path = folder.path().join(name);
-        let sent = |n: usize| frame(n).into_iter().map(|x| if exact { f64::from(x as f32) } else { x }).collect::<Vec<_>>();
+        let sent =
+            |n: usize| frame(n).into_iter().map(|x| if exact { f64::from(x as f32) } else { x }).collect::<Vec<_>>();
         let mut file = SignalFile::create(&path, about(250.0, &UNITS)).unwrap();
         (0..1000).for_each(|n| file.frames(&sent(n)).unwrap());
         file.sync().unwrap();
@@ -111,7 +112,10 @@ fn an_npy_holds_every_sample_bit_for_bit_with_names_rate_and_remarks_beside_it()
             let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
             assert!(found.iter().zip(&sent(n)).all(same), "{n}: {found:?}");
         }
-        assert_eq!((about.rate_hz, about.channels[0].name.as_str(), about.channels[3].unit.as_str()), (250.0, "c0", "V"));
+        assert_eq!(
+            (about.rate_hz, about.channels[0].name.as_str(), about.channels[3].unit.as_str()),
+            (250.0, "c0", "V")
+        );
         assert_eq!(about.annotations[0].text, "bad: missing");
         assert!((about.annotations[0].duration_secs.unwrap() - 0.2).abs() < 1e-9);
         let size = fs::metadata(&path).unwrap().len();

@@ -179,9 +179,17 @@ mod tests {
 
     #[test]
     fn every_rate_is_met_by_a_record_of_a_sensible_size() {
-        for (rate_hz, channels) in
-            [(250.0, 8), (2000.0, 64), (1.0, 1), (0.1, 1), (87.3, 3), (512.0, 32), (30_000.0, 384), (1000.0 / 3.0, 4), (44_100.0, 2)]
-        {
+        for (rate_hz, channels) in [
+            (250.0, 8),
+            (2000.0, 64),
+            (1.0, 1),
+            (0.1, 1),
+            (87.3, 3),
+            (512.0, 32),
+            (30_000.0, 384),
+            (1000.0 / 3.0, 4),
+            (44_100.0, 2),
+        ] {
             let (frames, secs) = record_of(rate_hz, channels);
             let met = frames as f64 / secs.parse::<f64>().unwrap();
             assert!((met / rate_hz - 1.0).abs() < 1e-6, "{rate_hz}: {frames} in {secs} s");
