@@ -37,18 +37,20 @@ pub fn run(args: &PlotArgs) -> Result<()> {
         let shown = args.output.display();
         return Err(UsageError(format!("--output: {shown} must end in .png or .svg")).into());
     }
+    if args.from.is_some_and(|from| from < 0.0) {
+        return Err(UsageError("--from: a figure begins at 0 s or later".into()).into());
+    }
     let setup = set_up(&args.show)?;
     for warning in &setup.warnings {
         tracing::warn!("{warning}");
     }
     let mut source = signal::open(&setup.source)?;
-    let mut from_secs = args.from.unwrap_or(0.0);
+    let from_secs = args.from.unwrap_or(0.0);
     let mut secs = args.seconds.unwrap_or(USUAL_SECS);
     if source.description().live {
         // What is live has no past: it is heard from now on.
         secs = args.seconds.unwrap_or(LIVE_SECS);
         source = Box::new(heard::hear(source, from_secs + secs)?);
-        from_secs = from_secs.max(0.0);
     }
     let gathered = gather::gather(setup, source, from_secs, secs)?;
     let page = figure::draw(&gathered);

@@ -65,7 +65,7 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
     let table = desk.table().clone();
     let about = source.description().clone();
     let ends_secs = about.duration_secs.unwrap_or(f64::INFINITY);
-    if from_secs < 0.0 || from_secs >= ends_secs {
+    if from_secs >= ends_secs {
         bail!("{}: lasts {ends_secs:.3} s, so there is nothing --from {from_secs} on", about.name);
     }
     let secs = secs.min(ends_secs - from_secs);
