@@ -38,7 +38,7 @@ fn an_outlet_that_was_away_is_a_gap_of_its_length_and_every_other_sample_is_in_t
     assert_eq!((about.rate_hz, about.channels[0].name.as_str(), about.channels[0].unit.as_str()), (200.0, "E0", "uV"));
     let mut values = Vec::new();
     while matches!(file.read(4096, &mut values).unwrap(), Read::Frames(1..)) {}
-    let first: Vec<f64> = values.chunks_exact(2).map(|frame| frame[0]).collect();
+    let first: Vec<f64> = values.as_chunks::<2>().0.iter().map(|frame| frame[0]).collect();
     let there: Vec<f64> = first.iter().copied().filter(|x| x.is_finite()).collect();
     assert!(there.len() as u64 <= heard && there.len() as u64 + 20 >= heard, "{} of {heard}", there.len());
     let jumps: Vec<_> = there.windows(2).filter(|pair| pair[1] != pair[0] + 1.0).collect();

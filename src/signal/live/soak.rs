@@ -37,7 +37,7 @@ impl Source for Clocked {
         let before = out.len();
         let read = self.source.read_at(now, frames, out)?;
         if self.source.flow().is_some_and(|flow| flow.received > 0) {
-            for frame in out[before..].chunks_exact(CHANNELS) {
+            for frame in out[before..].as_chunks::<CHANNELS>().0 {
                 let n = self.brought.fetch_add(1, Ordering::Relaxed);
                 assert_eq!((frame[0], frame[CHANNELS - 1]), (value(n, 0), value(n, CHANNELS - 1)), "frame {n}");
             }
