@@ -11,11 +11,14 @@ mod live;
 pub mod panel;
 #[cfg(feature = "window")]
 pub mod play;
+pub mod plot;
 pub mod recording;
 #[cfg(feature = "window")]
 mod remote;
 pub mod render;
 mod setup;
+#[cfg(any(feature = "window", test))]
+mod vitals;
 #[cfg(feature = "window")]
 pub mod window;
 

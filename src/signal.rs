@@ -41,6 +41,7 @@ pub mod live;
 mod mix;
 mod pace;
 mod random;
+pub mod record;
 pub mod resample;
 mod ring;
 pub mod spread;
@@ -50,7 +51,7 @@ mod url;
 
 pub use conditioner::{Mains, Settings};
 pub use error::SourceError;
-pub use health::Health;
+pub use health::{Ailment, Health, Watch};
 pub use inspect::{ChannelReport, Report, inspect};
 pub use intake::{Intake, Progress, Trace};
 pub use live::flow::Flow;

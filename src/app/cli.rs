@@ -21,6 +21,7 @@ Examples:
   wavedream render session.edf --seconds 60 -o film.mp4
   wavedream osc://0.0.0.0:5000?preset=muse          a headset, over the network
   wavedream inspect session.edf                     what is in a recording, and what is odd about it
+  wavedream plot session.edf -o page.png            traces, spectrogram, latents and pictures, as a figure
   wavedream params                                  everything that can be set
 
 A source is a file (.npy .edf .bdf .wav .csv) or a URL: synth://rat, synth://wind, synth://waves, or live:
@@ -53,9 +54,11 @@ pub enum Command {
     Latent(LatentArgs),
     /// Tell what is in a source and what is odd about it
     Inspect(InspectArgs),
+    /// Draw a stretch of a signal and what became of it, as a figure for a paper
+    Plot(PlotArgs),
     /// List the models, or tell about one
     Models(ModelsArgs),
-    /// List what is plugged in: audio inputs, LSL streams, MIDI controllers, graphics adapters
+    /// List what is plugged in: audio inputs, LSL streams, MIDI controllers, displays, graphics adapters
     Devices(DevicesArgs),
     /// Print the reference of everything that can be set
     Params(ParamsArgs),
@@ -112,6 +115,9 @@ pub struct PlayArgs {
     /// Record the show, signal and controls: `render --show FILE.wds` makes films of it
     #[arg(long, value_name = "FILE.wds")]
     pub record: Option<PathBuf>,
+    /// Record the signal alone, as it comes
+    #[arg(long, value_name = "FILE.edf|FILE.npy")]
+    pub record_signal: Option<PathBuf>,
     /// Film the screen while it plays
     #[arg(long, value_name = "FILE.mp4")]
     pub film: Option<PathBuf>,
@@ -260,6 +266,21 @@ pub struct InspectArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct PlotArgs {
+    #[command(flatten)]
+    pub show: ShowArgs,
+    /// Where the figure begins (0 if left out)
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = values::moment)]
+    pub from: Option<f64>,
+    /// How long it is (30 if left out; of a live source, which is heard first, 10)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
+    pub seconds: Option<f64>,
+    /// A .png of 300 dots an inch, or an .svg
+    #[arg(short, long, value_name = "PAGE.png")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -34,6 +34,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Dream(args) => dream::run(&args),
         Command::Latent(args) => latent_file::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Plot(args) => super::plot::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Params(args) => params::run(&args),

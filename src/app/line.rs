@@ -108,7 +108,6 @@ impl Line {
         &self.intake
     }
 
-    #[cfg(feature = "window")]
     pub fn mapping_name(&self) -> &'static str {
         self.mapping.name()
     }

@@ -25,7 +25,7 @@ use crate::{
     control::{BeatReader, Table},
     diffusion::{Conditioning, Dreamer},
     latent::Latent,
-    signal::{self, HOPS_PER_SEC, Health, Trace},
+    signal::{self, Flow, HOPS_PER_SEC, Health, Trace},
     state::Pulse,
 };
 
@@ -57,6 +57,8 @@ pub struct Report {
     pub pulse: Pulse,
     pub scope: Option<Arc<Trace>>,
     pub health: Arc<[Health]>,
+    /// How a live source arrives.
+    pub flow: Option<Flow>,
     pub latent: Option<Latent>,
 }
 
@@ -217,6 +219,7 @@ impl Player {
             pulse: line.pulse().clone(),
             scope: before.scope.clone(),
             health: Arc::clone(&before.health),
+            flow: line.intake().flow().cloned(),
             latent: Some(latent),
         };
         if self.hop.is_multiple_of(HOPS_A_SCOPE) {

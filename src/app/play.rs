@@ -17,11 +17,12 @@ use super::{
     features::features,
     live::{self, Live},
     panel::{self, History, Log, Move, PanelData, Sample},
-    recording::{Deck, Facts, SignalTap},
+    recording::{Deck, Facts, Files, SignalTap},
     remote::{self, Outside},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up, steps_of_model},
     trace_from_pulse,
+    vitals::Vitals,
     window::{
         self, Frame, Gpu, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Pace, PanelPlace, StageApp,
         WindowOptions, WindowState,
@@ -54,7 +55,9 @@ pub fn run(args: PlayArgs) -> Result<()> {
     let dreamer = Arc::new(dreamer);
     let dials = || DreamDials::new(desk.table(), &playing.card);
     let (dials, dream) = (dials()?, dials()?);
-    let mut deck = Deck::new(desk.table(), &tap, args.record.as_deref(), args.film.as_deref())?;
+    let files =
+        Files { show: args.record.as_deref(), film: args.film.as_deref(), signal: args.record_signal.as_deref() };
+    let mut deck = Deck::new(desk.table(), &tap, files)?;
     // The recording of the show begins before its signal does.
     let size = WindowOptions::default().size;
     let facts = Facts { source: &source, size: (size[0], size[1]) };
@@ -116,6 +119,7 @@ struct Show {
     /// The hop of the picture on the stage and the resident that painted it.
     shown: Option<(u64, u64)>,
     latency_ms: f32,
+    vitals: Vitals,
     begun: Instant,
     log: Log,
     /// Of rates and latencies, for the panel.
@@ -161,6 +165,7 @@ impl Show {
             recalls: desk.recalls(),
             shown: None,
             latency_ms: 0.0,
+            vitals: Vitals::new(&table),
             begun: Instant::now(),
             log,
             history: History::default(),
@@ -356,6 +361,10 @@ impl StageApp for Show {
         for text in messages {
             self.say(Level::Warning, text);
         }
+        let report = self.live.report();
+        for text in self.vitals.follow(frame.now, &report.health, report.flow.as_ref()) {
+            self.say(Level::Info, text);
+        }
         if self.outside.is_due() {
             self.outside.put(self.status());
         }
@@ -377,6 +386,7 @@ impl StageApp for Show {
         if let Some(picture) = picture {
             self.shown = Some((picture.stamp.hop, picture.model));
             self.latency_ms = picture.stamp.arrived.elapsed().as_secs_f32() * 1e3;
+            self.vitals.shown(&self.playing_source, self.latency_ms);
             compositor.show(&picture);
         }
         self.dials.fill(&mut self.look);
@@ -430,6 +440,10 @@ impl StageApp for Show {
 
     fn panel(&mut self, data: &mut PanelData) {
         panel::feed::signal(data, &self.live.report());
+        let latency_ms = self.vitals.latency_ms();
+        if latency_ms > 0.0 {
+            data.source_state.push_str(&format!(", {latency_ms:.0} ms to the picture"));
+        }
         panel::feed::picture(data, self.dreamer.latest());
         panel::feed::presets(data, self.desk.presets(), self.desk.current().map(|preset| preset.id.as_str()));
         panel::feed::models(data, &self.dreamer.residents(), &self.residents.loading().collect::<Vec<_>>());

@@ -78,7 +78,8 @@ impl Outside {
 pub fn status(desk: &Desk, report: &Report, dreamer: &Dreamer) -> Status {
     let (preset, preset_name) =
         desk.current().map(|preset| (preset.id.clone(), preset.name.clone())).unwrap_or_default();
-    let unwell = |health: &&Health| health.flat || health.clipped_fraction > 0.01 || health.bridged > 0;
+    // Of the last seconds: what has healed is well.
+    let unwell = |health: &&Health| health.flat || health.clipped_recent > 0.01 || health.missing_recent > 0.01;
     let stats = dreamer.stats();
     let card =
         |preset: &Preset| PresetCard { id: preset.id.clone(), name: preset.name.clone(), about: preset.about.clone() };

@@ -21,6 +21,7 @@ mod awake;
 mod displays;
 mod graph;
 mod keys;
+mod listing;
 mod open;
 pub mod overlay;
 mod pace;
@@ -41,6 +42,7 @@ use std::{
 
 pub use displays::DisplayChoice;
 pub use keys::{Key, KeyHelp, KeyPress, Modifiers, WINDOW_KEYS};
+pub use listing::{Listed, list as list_displays};
 pub use overlay::{
     Health, Level, Message, OverlayData,
     scope::{Scope, Trace},

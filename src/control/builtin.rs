@@ -19,6 +19,7 @@ pub fn builtin() -> Vec<Param> {
         desk::cueing::params(),
         history::params(),
         show(),
+        health(),
         motion::params(),
         midi::params(),
         osc(),
@@ -202,16 +203,50 @@ fn show() -> Vec<Param> {
             "Records the show (signal and controls) into a file, from which `wavedream render --show` makes films.",
         ),
         Param::bool("/show/film", false).never_recalled().about("Films the stage, as it is seen, while it plays."),
+        Param::bool("/show/signal", false)
+            .never_recalled()
+            .about("Records the signal alone, as it comes, for programs that analyse it."),
+        Param::choice("/show/signal_format", ["edf", "npy"]).never_recalled().about(
+            "The file that a signal is recorded into: edf for laboratories, npy for numpy, which loses nothing.",
+        ),
         Param::text("/show/folder", "")
             .never_recalled()
             .about("Where recordings and films go that were given no file; empty is the folder of the start."),
         Param::int("/show/lost", 0, i64::from(u32::MAX), 0)
             .read_only()
             .about("What the recording of the show had no time for; 0 is a whole one."),
+        Param::int("/show/signal_lost", 0, i64::from(u32::MAX), 0)
+            .unit("blocks")
+            .read_only()
+            .about("What the recording of the signal had no time for; 0 is a whole one."),
         Param::int("/show/repeated", 0, i64::from(u32::MAX), 0)
             .unit("frames")
             .read_only()
             .about("Frames that the film repeats because the machine was busy; the screen had them all."),
+    ]
+}
+
+fn health() -> Vec<Param> {
+    let number = |name: &str, min: f64, max: f64, unit: &str, about: &str| {
+        Param::float(format!("/health/{name}"), min, max, 0.0).unit(unit).read_only().about(about)
+    };
+    let count = |name: &str, unit: &str, about: &str| {
+        Param::int(format!("/health/{name}"), 0, i64::from(u32::MAX), 0).unit(unit).read_only().about(about)
+    };
+    let text = |name: &str, about: &str| Param::text(format!("/health/{name}"), "").read_only().about(about);
+    vec![
+        count("channels", "", "Channels of the source that plays."),
+        count("unwell", "", "Channels that are flat, clipped, humming or missing."),
+        text("each", "Each channel in their order: good, flat, missing, clipped, hum50 or hum60, with commas between."),
+        text("ailing", "The names of those that are unwell, with what they have."),
+        number("rate_hz", 0.0, 1e7, "Hz", "Samples a second of a live source, as they come; 0 before that is known."),
+        number("jitter_ms", 0.0, 1e6, "ms", "Spread of the arrivals of a live source about an even beat."),
+        number("drift_ppm", -1e6, 1e6, "ppm", "How much faster than this machine's the clock of a live source runs."),
+        count("lost", "samples", "What a live source sent and what never came."),
+        count("dropped", "samples", "What came and was not fetched in time."),
+        number("buffer_ms", 0.0, 1e6, "ms", "Waiting that the even beat of a live source costs."),
+        number("latency_ms", 0.0, 1e6, "ms", "From sample to picture with the source that plays: the usual."),
+        number("latency_p99_ms", 0.0, 1e6, "ms", "From sample to picture: longer for one picture of a hundred only."),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Recordings as sources: told apart by their ending, else by their first bytes, read into memory, played by frames.
 
+mod beside;
 mod edf;
 mod npy;
 mod recording;

@@ -1,8 +1,12 @@
 //! What can be seen of a channel's health in its raw samples: flat, clipped, missing, humming. Sample by sample, on the
 //! thread that reads the source; costs a few operations a sample.
 
+mod watch;
+
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
+
+pub use watch::{Ailment, Watch};
 
 /// A channel that has not moved for so long is flat...
 const FLAT_SECS: f64 = 0.5;
@@ -20,7 +24,7 @@ const RECENT_BUCKETS: usize = 10;
 const BUCKET_FRAMES: usize = 16;
 
 /// The health of one channel of a source, in the units of the source.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Health {
     pub name: String,
     /// Has not moved for half a second, or is missing.
@@ -29,6 +33,9 @@ pub struct Health {
     pub clipped_fraction: f64,
     /// Samples so far that were no numbers and were bridged.
     pub bridged: u64,
+    /// Parts of the last 10 s that lie on a rail, and that were bridged.
+    pub clipped_recent: f64,
+    pub missing_recent: f64,
     /// Mean of the last 10 s.
     pub mean: f64,
     /// Root mean square about the mean, of the last 10 s.
@@ -110,6 +117,7 @@ impl Line {
     /// Variance of the line over `count` samples; starts anew.
     fn take(&mut self, count: u64) -> f64 {
         let [a, b] = std::mem::take(&mut self.s);
+        let count = count.max(1);
         2.0 * (a * a + b * b - self.twice_cos * a * b) / (count as f64 * count as f64)
     }
 }
@@ -118,6 +126,8 @@ impl Line {
 struct Bucket {
     moments: Moments,
     hum: [f64; 2],
+    clipped: u64,
+    missing: u64,
 }
 
 /// The samples on one rail: the greatest (or smallest, with the sign turned) value seen.
@@ -135,6 +145,9 @@ pub struct Meter {
     lines: [Option<Line>; 2],
     reference: f64,
     now: Moments,
+    /// Of the bucket that is being filled.
+    clipped_now: u64,
+    missing_now: u64,
     recent: VecDeque<Bucket>,
     whole: Moments,
     bridged: u64,
@@ -157,6 +170,8 @@ impl Meter {
             lines: [50.0, 60.0].map(|line_hz| Line::new(line_hz, rate_hz)),
             reference: 0.0,
             now: Moments::default(),
+            clipped_now: 0,
+            missing_now: 0,
             recent: VecDeque::with_capacity(RECENT_BUCKETS + 1),
             whole: Moments::default(),
             bridged: 0,
@@ -176,6 +191,8 @@ impl Meter {
         self.watch_stillness(x);
         if missing {
             self.bridged += 1;
+            self.missing_now += 1;
+            self.close_full_bucket();
             return;
         }
         if self.now.count == 0 {
@@ -187,15 +204,17 @@ impl Meter {
             line.push(x - self.reference);
         }
         self.watch_rails(x);
-        if self.now.count >= self.bucket_frames {
-            self.close_bucket();
-        }
+        self.close_full_bucket();
     }
 
-    fn close_bucket(&mut self) {
+    fn close_full_bucket(&mut self) {
+        if self.now.count + self.missing_now < self.bucket_frames {
+            return;
+        }
         let moments = std::mem::take(&mut self.now);
+        let (clipped, missing) = (std::mem::take(&mut self.clipped_now), std::mem::take(&mut self.missing_now));
         let hum = [0, 1].map(|line| self.lines[line].as_mut().map_or(0.0, |line| line.take(moments.count)));
-        self.recent.push_back(Bucket { moments, hum });
+        self.recent.push_back(Bucket { moments, hum, clipped, missing });
         if self.recent.len() > RECENT_BUCKETS {
             self.recent.pop_front();
         }
@@ -229,6 +248,7 @@ impl Meter {
                 }
                 if value == rail.at && steep && (CLIPPED_RUN..self.flat_frames).contains(&self.run) {
                     rail.clipped += self.run;
+                    self.clipped_now += self.run;
                 }
             }
             self.step_in = step_out;
@@ -264,7 +284,10 @@ impl Meter {
         let mut recent = self.now;
         let mut hum = [0.0; 2];
         let mut variance = 0.0;
+        let (mut clipped, mut missing) = (self.clipped_now, self.missing_now);
         for bucket in &self.recent {
+            clipped += bucket.clipped;
+            missing += bucket.missing;
             recent.join(&bucket.moments);
             variance += bucket.moments.variance();
             hum[0] += bucket.hum[0];
@@ -272,11 +295,14 @@ impl Meter {
         }
         let [hum_50, hum_60] = hum.map(|line| if variance > 0.0 { (line / variance).clamp(0.0, 1.0) } else { 0.0 });
         let seen = recent.count > 0;
+        let part = |count: u64, of: u64| if of == 0 { 0.0 } else { (count as f64 / of as f64).min(1.0) };
         Health {
             name,
             flat: self.is_flat(),
             clipped_fraction: self.clipped_fraction(),
             bridged: self.bridged,
+            clipped_recent: part(clipped, recent.count),
+            missing_recent: part(missing, recent.count + missing),
             mean: recent.mean,
             rms: recent.variance().sqrt(),
             min: if seen { recent.min } else { 0.0 },

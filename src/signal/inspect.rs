@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::health::Meter;
-use super::{Annotation, Flow, Read, Source, SourceError};
+use super::resample::Resampler;
+use super::{Annotation, Flow, HOPS_PER_SEC, MAPPING_RATE_HZ, Read, Source, SourceError};
 
 mod live;
 
@@ -14,6 +15,8 @@ const ENDLESS_SECS: f64 = 10.0;
 const BLOCK_FRAMES: usize = 4096;
 /// Part of the samples on a rail from which on it is worth a sentence.
 const CLIPPED_WORTH_SAYING: f64 = 0.001;
+/// Part of the variance.
+const HUM_WORTH_SAYING: f64 = 0.3;
 
 /// One channel of a source, measured in its own units.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +35,16 @@ pub struct ChannelReport {
     pub clipped: f64,
     /// Samples that are no numbers, and will be bridged.
     pub bridged: u64,
+    /// Part of the variance of the last 10 s that is hum of the mains.
+    pub hum_50: f64,
+    pub hum_60: f64,
+}
+
+/// A wait that a sample has on its way to a picture, beside the model's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Wait {
+    pub of: &'static str,
+    pub ms: f64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -49,6 +62,9 @@ pub struct Report {
     /// How a live source arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<Flow>,
+    /// What a live source and the way to the mappings add to the latency.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<Wait>,
     pub annotations: Vec<Annotation>,
     pub odd: Vec<String>,
 }
@@ -103,6 +119,7 @@ pub fn inspect(url: &str, seconds: Option<f64>) -> Result<Report, SourceError> {
         duration_secs: description.duration_secs,
         inspected_secs: frames as f64 / description.rate_hz,
         live: None,
+        added: Vec::new(),
         annotations: description.annotations,
         odd,
     })
@@ -125,10 +142,27 @@ fn inspect_live(source: &mut dyn Source, seconds: Option<f64>) -> Result<Report,
         measured_rate_hz: heard.flow.measured_rate_hz,
         duration_secs: None,
         inspected_secs: heard.frames as f64 / description.rate_hz,
+        added: waits(&heard.flow, description.rate_hz),
         live: Some(heard.flow),
         annotations: Vec::new(),
         odd,
     })
+}
+
+/// Of samples of a live source until they can be in a window.
+fn waits(flow: &Flow, rate_hz: f64) -> Vec<Wait> {
+    let mut waits = Vec::new();
+    if flow.buffer_ms > 0.0 {
+        waits.push(Wait { of: flow.buffer_of, ms: flow.buffer_ms });
+    }
+    let mapping_hz = MAPPING_RATE_HZ as f64;
+    if rate_hz != mapping_hz {
+        let frames = Resampler::new(1, rate_hz, mapping_hz).latency_frames();
+        waits.push(Wait { of: "resampling to 512 Hz", ms: 1e3 * frames as f64 / rate_hz });
+    }
+    // Of a hop, on the average.
+    waits.push(Wait { of: "the next hop", ms: 500.0 / HOPS_PER_SEC as f64 });
+    waits
 }
 
 /// One sample; what is no number is counted and held over.
@@ -148,6 +182,7 @@ fn metered(samples: impl Iterator<Item = f64>, rate_hz: f64) -> Meter {
 fn channel_report(channel: &super::Channel, meter: &Meter) -> ChannelReport {
     let moments = meter.moments();
     let some = moments.count > 0;
+    let health = meter.health(String::new());
     ChannelReport {
         name: channel.name.clone(),
         unit: channel.unit.clone(),
@@ -159,6 +194,8 @@ fn channel_report(channel: &super::Channel, meter: &Meter) -> ChannelReport {
         flat: !some || moments.min == moments.max,
         clipped: meter.clipped_fraction(),
         bridged: meter.bridged(),
+        hum_50: health.hum_50,
+        hum_60: health.hum_60,
     }
 }
 
@@ -188,6 +225,10 @@ impl fmt::Display for Report {
         }
         if let Some(live) = &self.live {
             writeln!(f, "{}", live_words(live))?;
+            let wait = |wait: &Wait| format!("{} ms for {}", tidy(wait.ms), wait.of);
+            let all_ms: f64 = self.added.iter().map(|wait| wait.ms).sum();
+            let each = self.added.iter().map(wait).collect::<Vec<_>>().join(", ");
+            writeln!(f, "from sample to window {} ms: {each}", tidy(all_ms))?;
         }
         let names = self.channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or(0).max(7);
         let units = self.channels.iter().map(|channel| channel.unit.chars().count()).max().unwrap_or(0).max(4);
@@ -254,6 +295,11 @@ fn health_words(channel: &ChannelReport) -> String {
     }
     if channel.bridged > 0 {
         words.push(format!("{} missing", channel.bridged));
+    }
+    for (hum, mains) in [(channel.hum_50, 50), (channel.hum_60, 60)] {
+        if hum > HUM_WORTH_SAYING {
+            words.push(format!("{:.0} % hum of {mains} Hz", 100.0 * hum));
+        }
     }
     if words.is_empty() { "good".to_owned() } else { words.join(", ") }
 }

@@ -237,7 +237,10 @@ impl Intake {
         let fetched = self.arrivals.get(block).or(self.arrivals.back()).map_or_else(Instant::now, |(_, at)| *at);
         // The even beat of a live source costs a wait that began before it was fetched.
         let buffered = self.source.flow().map_or(Duration::ZERO, |flow| Duration::from_secs_f64(flow.buffer_ms / 1e3));
-        let arrived = fetched.checked_sub(buffered).unwrap_or(fetched);
+        // The resampler waits for what follows a sample.
+        let rate_hz = self.description().rate_hz;
+        let resampled = self.resampler.as_ref().map_or(0.0, |resampler| resampler.latency_frames() as f64 / rate_hz);
+        let arrived = fetched.checked_sub(buffered + Duration::from_secs_f64(resampled)).unwrap_or(fetched);
         Stamp { hop, signal_secs: end as f64 / MAPPING_RATE_HZ as f64, arrived }
     }
 

@@ -24,6 +24,8 @@ mod regular;
 mod serial;
 mod settings;
 mod silence;
+#[cfg(test)]
+mod soak;
 mod socket;
 mod source;
 mod stdin;

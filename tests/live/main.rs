@@ -10,4 +10,5 @@ mod made;
 mod nonsense;
 mod osc;
 mod outlet;
+mod recording;
 mod zmq;

@@ -1,10 +1,13 @@
 //! Random bytes at every port: counted, told, and nothing stops.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::made::{Reader, sender};
+use super::made::{Beat, Reader, sender};
 use super::outlet::Outlet;
 
 /// Bytes that are no protocol, by SplitMix64.
@@ -71,4 +74,93 @@ fn a_zmq_port_that_speaks_something_else_is_told() {
     let mut reader = Reader::open(&format!("zmq://{address}"));
     reader.until("it is told", || {}, |reader| reader.said("nothing answers") || reader.said("connection broke"));
     reader.until("a calm signal plays", || {}, |reader| reader.frames.len() > 20);
+}
+
+#[test]
+fn answers_to_a_search_that_are_rubbish_do_not_hide_the_stream() {
+    // Stands where outlets are asked, and answers everything with what is almost one.
+    let Some(service) = (16_572..16_600).find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()) else { return };
+    service.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let rogue = std::thread::spawn(move || {
+        let (mut noise, mut buffer, mut answers) = (Noise(11), [0; 4096], 0usize);
+        while !stopped.load(Ordering::Relaxed) {
+            let Ok((length, from)) = service.recv_from(&mut buffer) else { continue };
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let id = text.lines().nth(2).and_then(|line| line.split(' ').nth(1)).unwrap_or("x").to_owned();
+            let xml = "<info><name>found</name><channel_count>999999999999</channel_count><nominal_srate>-1e308";
+            for bytes in [
+                noise.bytes(answers % 700),
+                [id.as_bytes(), &b"\r\n"[..], &noise.bytes(300)[..]].concat(),
+                format!("{id}\r\n{xml}").into_bytes(),
+            ] {
+                drop(service.send_to(&bytes, from));
+                answers += 1;
+            }
+        }
+        answers
+    });
+    let outlet = Outlet::start("found", "EEG", 2, 100.0, "float32", false);
+    let mut reader = Reader::open("lsl://found");
+    let mut beat = Beat::new(100.0);
+    reader.until(
+        "the true one is found",
+        || beat.due(|n| outlet.push(&[n as f64, 0.0], None)),
+        |reader| reader.flow().received > 20,
+    );
+    stop.store(true, Ordering::Relaxed);
+    assert!(rogue.join().unwrap() > 0, "it was asked");
+}
+
+#[cfg(unix)]
+#[test]
+fn noise_on_a_wire_is_counted_and_the_numbers_after_it_are_heard() {
+    use serialport::{SerialPort, TTYPort};
+    let (mut ours, theirs) = TTYPort::pair().unwrap();
+    let mut reader = Reader::open(&format!("serial://{}?rate=100", theirs.name().unwrap()));
+    let mut noise = Noise(5);
+    for length in 1..200 {
+        ours.write_all(&noise.bytes(length)).unwrap();
+        reader.read();
+    }
+    reader.until("it is counted", || {}, |reader| reader.flow().malformed > 10);
+    // A line of its own again, and the same two numbers from then on.
+    ours.write_all(b"\n").unwrap();
+    let mut beat = Beat::new(100.0);
+    let two = |reader: &Reader| reader.frames.last().is_some_and(|frame| frame[..] == [42.0, -1.5]);
+    reader.until("numbers come", || beat.due(|_| ours.write_all(b"42 -1.5\n").unwrap()), two);
+    assert!(reader.frames.iter().flatten().all(|x| !x.is_infinite()));
+}
+
+#[test]
+fn noise_in_a_pipe_ends_with_a_report_or_a_sentence() {
+    for format in ["lines", "f32"] {
+        let url = format!("stdin://?rate=1000&format={format}&channels={}", if format == "f32" { "4" } else { "0" });
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wavedream"))
+            .args(["inspect", &url, "--seconds", "1", "--json"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let feeder = std::thread::spawn(move || {
+            let mut noise = Noise(17);
+            // Until nobody reads any more.
+            for _ in 0..2000 {
+                if pipe.write_all(&noise.bytes(1021)).is_err() {
+                    return;
+                }
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        feeder.join().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{format}: {said}");
+        assert!(!said.contains("panicked") && said.lines().count() <= 4, "{format}: {said}");
+        if output.status.success() {
+            assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{format}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ struct Section {
     heading: &'static str,
     key: &'static str,
     /// Said when there are none.
-    none: &'static str,
+    none: String,
     devices: Vec<Device>,
 }
 
@@ -37,7 +37,7 @@ struct Device {
 }
 
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let sections = [audio(), lsl(), midi(), adapters()];
+    let sections = [audio(), lsl(), midi(), displays(), adapters()];
     print(&if args.json { format!("{:#}\n", as_json(&sections)) } else { as_text(&sections) })
 }
 
@@ -46,7 +46,7 @@ fn audio() -> Section {
     Section {
         heading: "Audio inputs",
         key: "audio",
-        none: "none; audio://default waits for one",
+        none: "none; audio://default waits for one".into(),
         devices: signal::live::audio_inputs().into_iter().map(device).collect(),
     }
 }
@@ -67,7 +67,7 @@ fn lsl() -> Section {
     Section {
         heading: "LSL streams",
         key: "lsl",
-        none: "none that answers on this network",
+        none: "none that answers on this network".into(),
         devices: signal::live::lsl::streams(LSL_WAIT).into_iter().map(device).collect(),
     }
 }
@@ -94,9 +94,37 @@ fn midi() -> Section {
     Section {
         heading: "MIDI ports",
         key: "midi",
-        none: "none; a controller that is plugged in while wavedream plays is taken at once",
+        none: "none; a controller that is plugged in while wavedream plays is taken at once".into(),
         devices: inputs.iter().chain(only_out).map(device).collect(),
     }
+}
+
+/// As `--display` takes them.
+#[cfg(feature = "window")]
+fn displays() -> Section {
+    use crate::app::window::{Listed, list_displays};
+    let found = list_displays();
+    let none = found.as_ref().err().map_or_else(|| "none that the window system knows of".into(), ToString::to_string);
+    let device = |display: Listed| {
+        let Listed { number, name, size_px: [width, height], at_px: [x, y], is_primary } = display;
+        let primary = if is_primary { ", primary" } else { "" };
+        Device {
+            about: format!("--display {number}  {width}x{height} at {x},{y}{primary}"),
+            json: json!({
+                "name": name, "display": number, "width": width, "height": height, "x": x, "y": y,
+                "primary": is_primary,
+            }),
+            name: name.unwrap_or_else(|| format!("display {number}")),
+        }
+    };
+    let devices = found.unwrap_or_default().into_iter().map(device).collect();
+    Section { heading: "Displays", key: "displays", none, devices }
+}
+
+#[cfg(not(feature = "window"))]
+fn displays() -> Section {
+    let none = "not looked for: this wavedream was built without its window".into();
+    Section { heading: "Displays", key: "displays", none, devices: Vec::new() }
 }
 
 fn adapters() -> Section {
@@ -117,7 +145,7 @@ fn adapters() -> Section {
     Section {
         heading: "Graphics adapters",
         key: "adapters",
-        none: "none that wgpu can use: install a Vulkan driver (a software one will do: Mesa's lavapipe)",
+        none: "none that wgpu can use: install a Vulkan driver (a software one will do: Mesa's lavapipe)".into(),
         devices: found.iter().map(device).collect(),
     }
 }
@@ -147,7 +175,7 @@ mod tests {
     use super::*;
 
     fn section(devices: Vec<Device>) -> Section {
-        Section { heading: "Pults", key: "pults", none: "no pult at all", devices }
+        Section { heading: "Pults", key: "pults", none: "no pult at all".into(), devices }
     }
 
     #[test]

@@ -135,18 +135,7 @@ mod tests {
     };
 
     fn health(name: &str) -> signal::Health {
-        signal::Health {
-            name: name.into(),
-            flat: false,
-            clipped_fraction: 0.0,
-            bridged: 0,
-            mean: 0.0,
-            rms: 1.0,
-            min: -1.0,
-            max: 1.0,
-            hum_50: 0.0,
-            hum_60: 0.0,
-        }
+        signal::Health { name: name.into(), rms: 1.0, min: -1.0, max: 1.0, ..signal::Health::default() }
     }
 
     fn report(hop: u64) -> Report {

@@ -1,4 +1,4 @@
-//! The two machines beside the stage: one records the show, the other films the screen.
+//! The machines beside the stage: one records the show, one films the screen, one records the signal alone.
 //!
 //! Follows `/show/record` and `/show/film`, whoever sets them. Lives on the thread that makes frames and never waits on
 //! it: files are opened, written and closed by threads of their own, and what came of them is told later.
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Recorder, SignalTap, format::Head};
+use super::{Recorder, SignalDeck, SignalTap, format::Head};
 use crate::{
     app::UsageError,
     control::{Desk, Handle, Origin, SetError, Table, Value, Zone},
@@ -19,6 +19,14 @@ use crate::{
 
 /// Of a film of the screen.
 const FILM_FPS: f64 = 30.0;
+
+/// The files that the command line names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Files<'a> {
+    pub show: Option<&'a Path>,
+    pub film: Option<&'a Path>,
+    pub signal: Option<&'a Path>,
+}
 
 /// What of the show the head of a recording says beside the table.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +52,16 @@ pub struct Deck {
     ending: Vec<ScreenFilm>,
     /// A recording that is being finished.
     closing: Option<std::thread::JoinHandle<String>>,
+    signal_deck: SignalDeck,
 }
 
 impl Deck {
-    /// With the files that `--record` and `--film` name: both begin with the show then.
+    /// What the command line names begins with the show.
     ///
     /// # Errors
-    /// Neither can be written where it was asked for.
-    pub fn new(table: &Table, signal: &SignalTap, record: Option<&Path>, film: Option<&Path>) -> Result<Self> {
+    /// One of them cannot be written where it was asked for.
+    pub fn new(table: &Table, signal: &SignalTap, files: Files<'_>) -> Result<Self> {
+        let Files { show: record, film, signal: of_signal } = files;
         if let Some(folder) = record.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
             let shown = folder.display();
             anyhow::ensure!(folder.is_dir(), UsageError(format!("--record: the folder {shown} does not exist")));
@@ -77,6 +87,7 @@ impl Deck {
             filming: None,
             ending: Vec::new(),
             closing: None,
+            signal_deck: SignalDeck::new(table, signal, of_signal)?,
         })
     }
 
@@ -94,6 +105,8 @@ impl Deck {
         if let Some(compositor) = compositor {
             self.follow_film(compositor, &mut told);
         }
+        let (folder, zone) = (&self.folder, &self.zone);
+        told.extend(self.signal_deck.follow(|ending| named(folder, zone, "signal-", ending)));
         let repeated = self.filming.as_ref().map_or(0, ScreenFilm::repeated);
         let lost = self.recorder.as_ref().map_or(0, Recorder::lost);
         self.show("/show/repeated", repeated);
@@ -120,7 +133,7 @@ impl Deck {
         self.ending.extend(self.filming.take());
     }
 
-    /// Finishes both files, and waits for it: the program ends.
+    /// Finishes all files, and waits for it: the program ends.
     pub fn close(&mut self, compositor: Option<&mut Compositor>) -> Vec<String> {
         if let Some(compositor) = compositor {
             compositor.end_film();
@@ -128,6 +141,7 @@ impl Deck {
         self.end_recording();
         let mut told: Vec<_> = self.closing.take().and_then(|thread| thread.join().ok()).into_iter().collect();
         told.extend(self.filming.take().into_iter().chain(self.ending.drain(..)).map(came_of));
+        told.extend(self.signal_deck.close());
         told
     }
 
@@ -206,9 +220,7 @@ impl Deck {
 
     /// The file that was asked for, or one named by the clock; never one that is there.
     fn file(&self, asked: Option<&Path>, ending: &str) -> PathBuf {
-        let stamp = self.zone.local(unix_secs()).stamp();
-        let named = || Path::new(self.folder.text().trim()).join(format!("wavedream-{stamp}.{ending}"));
-        free(&asked.map_or_else(named, Path::to_owned))
+        free(&asked.map_or_else(|| named(&self.folder, &self.zone, "", ending), Path::to_owned))
     }
 
     fn switch_off(&self, path: &str) {
@@ -253,8 +265,14 @@ fn shipped(file: &str) -> String {
     of_program.map_or_else(String::new, |(_, text)| (*text).to_owned())
 }
 
+/// Named by the clock, in the folder for such files.
+fn named(folder: &Handle, zone: &Zone, kind: &str, ending: &str) -> PathBuf {
+    let stamp = zone.local(unix_secs()).stamp();
+    Path::new(folder.text().trim()).join(format!("wavedream-{kind}{stamp}.{ending}"))
+}
+
 /// `show.wds`, or `show-2.wds` if that is there.
-fn free(path: &Path) -> PathBuf {
+pub(super) fn free(path: &Path) -> PathBuf {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
     let numbered = (2..10_000).map(|n| path.with_file_name(format!("{stem}-{n}{ending}")));

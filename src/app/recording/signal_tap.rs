@@ -14,7 +14,11 @@ use std::{
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::Sender;
 
-use super::{format, recorder::Note};
+use super::{
+    format,
+    recorder::Note,
+    signal_file::{Arrival, Block, Heard, SignalEar},
+};
 use crate::signal::{Description, Flow, Read, Source, SourceError};
 
 /// Shared by the signal thread and whoever records.
@@ -24,6 +28,7 @@ pub struct SignalTap(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     ear: ArcSwapOption<Ear>,
+    signal_ear: ArcSwapOption<SignalEar>,
     lines: AtomicU32,
     /// When hop 0 of the line that plays was.
     hop_zero: Mutex<Option<Instant>>,
@@ -56,7 +61,7 @@ impl SignalTap {
     /// A source that is heard.
     pub fn wrap(&self, source: Box<dyn Source>) -> Box<dyn Source> {
         let line = self.0.lines.fetch_add(1, Ordering::Relaxed);
-        Box::new(Tapped { source, tap: self.clone(), line, frames: 0, told: None })
+        Box::new(Tapped { source, tap: self.clone(), line, frames: 0, told: None, signal_told: None })
     }
 
     /// A line begins, which counts its hops from this moment.
@@ -75,6 +80,10 @@ impl SignalTap {
     pub(super) fn listen(&self, ear: Option<Ear>) {
         self.0.ear.store(ear.map(Arc::new));
     }
+
+    pub(super) fn listen_to_signal(&self, ear: Option<SignalEar>) {
+        self.0.signal_ear.store(ear.map(Arc::new));
+    }
 }
 
 struct Tapped {
@@ -85,6 +94,8 @@ struct Tapped {
     frames: u64,
     /// The start of the recording that knows of this line.
     told: Option<Instant>,
+    /// The start of the recording of the signal alone that does.
+    signal_told: Option<Instant>,
 }
 
 impl Tapped {
@@ -102,6 +113,22 @@ impl Tapped {
             hop_zero: hop_zero.map_or(t, |at| ear.secs(at)),
         }));
     }
+
+    /// The signal alone: nothing before a live source has brought its first sample, for what plays till then is none.
+    fn tell_signal(&mut self, first: u64, values: &[f64]) {
+        let ear = self.tap.0.signal_ear.load();
+        let flow = self.source.flow();
+        let Some(ear) = ear.as_ref().filter(|_| flow.is_none_or(|flow| flow.received > 0)) else { return };
+        let arrival = flow.map(Arrival::from).unwrap_or_default();
+        let line = self.line;
+        if self.signal_told != Some(ear.begun) {
+            let about = self.source.description();
+            let (name, channels) = (about.name.clone(), about.channels.clone());
+            ear.tell(Heard::Source { line, name, channels, rate_hz: about.rate_hz, live: about.live });
+            self.signal_told = Some(ear.begun);
+        }
+        ear.tell(Heard::Block(Block { line, first, at: Instant::now(), values: values.to_vec(), arrival }));
+    }
 }
 
 impl Source for Tapped {
@@ -117,7 +144,7 @@ impl Source for Tapped {
             Read::Changed => {
                 // Other channels or another rate: for whoever records, another line.
                 self.line = self.tap.0.lines.fetch_add(1, Ordering::Relaxed);
-                (self.frames, self.told) = (0, None);
+                (self.frames, self.told, self.signal_told) = (0, None, None);
                 return Ok(read);
             }
             Read::End => return Ok(read),
@@ -133,6 +160,9 @@ impl Source for Tapped {
             let t = ear.start.elapsed().as_secs_f64();
             let values = out[before..].to_vec();
             ear.tell(Note::Block(format::Block { line: self.line, t, first, frames: count as u32, values }));
+        }
+        if count > 0 {
+            self.tell_signal(first, &out[before..]);
         }
         Ok(read)
     }

@@ -117,7 +117,7 @@ pub(super) fn play(mut app: App) -> Result<(), WindowError> {
 }
 
 /// Bevy wants its three pools of threads; with one thread each they sleep all the time.
-fn tasks_on_few_threads() -> TaskPoolPlugin {
+pub(super) fn tasks_on_few_threads() -> TaskPoolPlugin {
     let one = TaskPoolThreadAssignmentPolicy {
         min_threads: 1,
         max_threads: 1,
@@ -172,7 +172,7 @@ fn set_single_threaded(world: &mut World, labels: &[InternedScheduleLabel]) {
 }
 
 /// On Linux the absence of a display is known without asking for one.
-fn check_display() -> Result<(), WindowError> {
+pub(super) fn check_display() -> Result<(), WindowError> {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let asks_environment = cfg!(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android"))));
     if asks_environment && !["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].into_iter().any(is_set) {
@@ -182,7 +182,7 @@ fn check_display() -> Result<(), WindowError> {
 }
 
 /// "the display :99 cannot be reached".
-fn unreachable_display() -> String {
+pub(super) fn unreachable_display() -> String {
     let named = ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().find_map(|name| std::env::var(name).ok());
     match named.filter(|name| !name.is_empty()) {
         Some(name) => format!("the display {name} cannot be reached"),
@@ -247,7 +247,7 @@ fn on_render_error(error: &RenderError, _main: &mut World, _render: &mut World) 
 }
 
 /// Turns a panic of a library into an error, and keeps it off stderr.
-fn without_panic(run: impl FnOnce()) -> Result<(), String> {
+pub(super) fn without_panic(run: impl FnOnce()) -> Result<(), String> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| ()));
     let outcome = catch_unwind(AssertUnwindSafe(run));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::beside::Beside;
 use super::recording::{Column, Loaded};
 use crate::signal::url::Address;
 use crate::signal::{Channel, SourceError};
@@ -61,17 +62,30 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
     if count == Some(0) {
         return Err(SourceError::malformed(path, "holds an array without numbers; record it again"));
     }
-    let Some(rate_hz) = address.rate_hz()? else {
+    let mut odd = Vec::new();
+    let beside = Beside::read(path).unwrap_or_else(|why| {
+        odd.push(why);
+        None
+    });
+    let Some(rate_hz) = address.rate_hz()?.or(beside.as_ref().map(|beside| beside.rate_hz)) else {
         return Err(SourceError::NeedsRate { path: path.display().to_string(), kind: "an .npy file" });
     };
-    let (time, channel) = oriented(&axes, &header, address)?;
+    let (time, channel) = match &beside {
+        // Written frame after frame, however few frames there are.
+        Some(beside) if axes.len() == 2 && axes[1].0 == beside.channels.len() && address.text_of("time").is_none() => {
+            (axes[0], axes[1])
+        }
+        _ => oriented(&axes, &header, address)?,
+    };
     if channel.0 > MAX_CHANNELS {
         let what = format!("would have {} channels; say which axis is time with time=0 or time=1", channel.0);
         return Err(SourceError::malformed(path, what));
     }
-    let channels = (0..channel.0)
-        .map(|number| Channel { name: format!("ch{number}"), unit: String::new(), rate_hz })
-        .collect::<Vec<_>>();
+    let beside = beside.filter(|beside| beside.channels.len() == channel.0);
+    let annotations = beside.as_ref().map_or_else(Vec::new, |beside| beside.annotations.clone());
+    let unnamed = |number| Channel { name: format!("ch{number}"), unit: String::new(), rate_hz };
+    let mut channels = beside.map_or_else(|| (0..channel.0).map(unnamed).collect::<Vec<_>>(), |beside| beside.channels);
+    channels.iter_mut().for_each(|channel| channel.rate_hz = rate_hz);
     let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     let chosen = address.channels(&names)?;
     let columns = chosen.iter().map(|index| column(&header, data, time, index * channel.1)).collect();
@@ -80,8 +94,8 @@ pub fn load(path: &Path, bytes: &[u8], address: &Address) -> Result<Loaded, Sour
         columns,
         recorded: Vec::new(),
         rate_hz,
-        annotations: Vec::new(),
-        odd: Vec::new(),
+        annotations,
+        odd,
     })
 }
 

@@ -25,6 +25,8 @@ pub struct Flow {
     pub drift_ppm: Option<f64>,
     /// Waiting that the even beat costs, from the arrival on.
     pub buffer_ms: f64,
+    /// What is waited for.
+    pub buffer_of: &'static str,
     /// From the sender's time stamp to the arrival, where the clocks are compared.
     pub transit_ms: Option<f64>,
     /// Since something last came.
@@ -44,6 +46,8 @@ const DRIFT_FROM_SECS: f64 = 30.0;
 /// A pause longer than this, and than so many usual ones, starts the measurement anew.
 const PAUSE_SECS: f64 = 1.0;
 const PAUSE_INTERVALS: f64 = 4.0;
+/// After a pause what waited meanwhile comes all at once: so long it says nothing of the rate.
+const CATCH_UP_SECS: f64 = 0.5;
 
 /// A line through points with exponential forgetting that begins as a plain average.
 #[derive(Debug, Clone)]
@@ -103,6 +107,8 @@ pub struct ArrivalMeter {
     /// Usual pause between two arrivals.
     interval_secs: f64,
     arrivals: u64,
+    /// Until then what waited during a pause may come.
+    catches_up_until: f64,
 }
 
 impl Default for ArrivalMeter {
@@ -115,6 +121,7 @@ impl Default for ArrivalMeter {
             last_secs: f64::NAN,
             interval_secs: 0.0,
             arrivals: 0,
+            catches_up_until: f64::NEG_INFINITY,
         }
     }
 }
@@ -125,8 +132,10 @@ impl ArrivalMeter {
         let pause = at_secs - self.last_secs;
         // After a single arrival a long pause is the beat of a slow sender.
         let too_long = self.arrivals > 1 && pause > PAUSE_SECS.max(PAUSE_INTERVALS * self.interval_secs);
-        if !pause.is_finite() || too_long {
-            *self = Self { interval_secs: self.interval_secs, ..Self::default() };
+        let catches_up = at_secs < self.catches_up_until;
+        if !pause.is_finite() || too_long || catches_up {
+            let catches_up_until = if too_long { at_secs + CATCH_UP_SECS } else { self.catches_up_until };
+            *self = Self { interval_secs: self.interval_secs, catches_up_until, ..Self::default() };
             self.first_secs = at_secs;
             self.last_secs = at_secs;
             // The frames of the first arrival were made before it.
@@ -219,6 +228,16 @@ mod tests {
             meter.push(60.0 + n as f64 * 0.02, 1);
         }
         assert!((meter.rate_hz().unwrap() - 50.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_waited_during_a_pause_does_not_pass_for_a_faster_sender() {
+        let mut meter = ArrivalMeter::default();
+        (0..200).for_each(|n| meter.push(f64::from(n) * 0.02, 40));
+        // Three seconds late, in one go.
+        (0..150).for_each(|n| meter.push(7.0 + f64::from(n) * 1e-4, 40));
+        (0..350).for_each(|n| meter.push(7.02 + f64::from(n) * 0.02, 40));
+        assert!((meter.rate_hz().unwrap() - 2000.0).abs() < 1.0, "{:?}", meter.rate_hz());
     }
 
     #[test]

@@ -27,6 +27,8 @@ const MAX_GAP_SECS: f64 = 10.0;
 /// A rate that is off by this part, for so long, is put right.
 const WRONG_RATE: f64 = 0.05;
 const WRONG_FOR_SECS: f64 = 6.0;
+/// ...or so long, where the sender says itself at which rate it measures: then a busy machine is likelier.
+const STATED_WRONG_FOR_SECS: f64 = 20.0;
 /// What a pipe may be ahead.
 const PACED_AHEAD_SECS: f64 = 0.25;
 /// What nobody has read for so long is left behind.
@@ -318,10 +320,19 @@ impl LiveSource {
         // A block waits for its last frame: on average half of it.
         let block_secs = if even.is_some() { self.meter.interval_secs() } else { 0.0 };
         self.flow.buffer_ms = 1e3 * self.regular.as_ref().map_or(block_secs, Regular::delay_secs);
+        self.flow.buffer_of = match (&self.regular, even.is_some()) {
+            (Some(_), _) => "making uneven arrivals even",
+            (None, true) => "the sender's blocks",
+            (None, false) => "",
+        };
         self.flow.silent_secs = silent_secs;
         self.flow.stale = self.layout.is_some() && silent_secs > self.settings.stale_secs;
         self.flow.status = String::clone(&self.inbox.status());
-        if even.is_some() && self.meter.settled_secs() > WRONG_FOR_SECS {
+        let doubted_secs = match even {
+            Some(layout) if layout.1.rate_is_stated => STATED_WRONG_FOR_SECS,
+            _ => WRONG_FOR_SECS,
+        };
+        if even.is_some() && self.meter.settled_secs() > doubted_secs {
             let declared_hz = self.description.rate_hz;
             let wrong = |measured: &f64| (measured / declared_hz - 1.0).abs() > WRONG_RATE;
             if let Some(measured_hz) = self.flow.measured_rate_hz.filter(wrong) {

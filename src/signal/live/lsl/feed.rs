@@ -14,9 +14,11 @@ const OUTLET_KEEPS_SECS: f64 = 30.0;
 const MAX_HEADERS: usize = 64;
 /// The time of the pattern samples.
 const PATTERN_STAMP: f64 = 123_456.789;
-/// Even streams: stamps that are ahead by more than this, and by more than so many samples, mean that samples are gone.
+/// Even streams: stamps that are ahead by more than this, and by more than so many samples, mean that samples are gone...
 const GAP_SECS: f64 = 0.15;
 const GAP_SAMPLES: f64 = 4.0;
+/// ...if they stay ahead over so much of the stream: a sender that was held up between measuring and stamping comes back.
+const STAYS_SECS: f64 = 0.25;
 /// A longer gap is a pause of the sender: its samples were never made.
 const MAX_GAP_SECS: f64 = 5.0;
 
@@ -107,8 +109,21 @@ pub struct Decoder {
     stamp: f64,
     /// Even streams: frames missing before each run of values.
     runs: Vec<(usize, Vec<f64>)>,
+    /// Even streams: the stamps have jumped ahead, and it is not known yet whether samples are gone.
+    doubt: Option<Doubt>,
     /// Streams without a beat.
     samples: Vec<(f64, Vec<f64>)>,
+}
+
+/// What came since the stamps have jumped ahead.
+#[derive(Debug)]
+struct Doubt {
+    /// Where the next sample would stand without a jump.
+    expected: f64,
+    /// How far ahead they were at least.
+    ahead_secs: f64,
+    frames: usize,
+    values: Vec<f64>,
 }
 
 impl Decoder {
@@ -122,6 +137,7 @@ impl Decoder {
             patterns_left: 2,
             stamp: f64::NAN,
             runs: Vec::new(),
+            doubt: None,
             samples: Vec::new(),
         }
     }
@@ -189,25 +205,38 @@ impl Decoder {
         let stamp = stamp.filter(|stamp| stamp.is_finite()).unwrap_or(expected);
         let ahead = stamp - expected;
         self.stamp = stamp;
-        let mut values = Vec::new();
-        if self.is_even() {
-            let is_gap = ahead > GAP_SECS.max(GAP_SAMPLES * period) && ahead < MAX_GAP_SECS;
-            if is_gap || self.runs.is_empty() {
-                let missing = if is_gap { (ahead * self.rate_hz).round() as usize } else { 0 };
-                self.runs.push((missing, Vec::new()));
+        let (format, order) = (self.format, self.order);
+        let values = bytes.chunks_exact(size).map(|bytes| value(format, order, bytes));
+        if !self.is_even() {
+            self.samples.push((stamp, values.collect()));
+            return;
+        }
+        if self.doubt.is_none() && ahead > self.least_gap_secs() && ahead < MAX_GAP_SECS {
+            self.doubt = Some(Doubt { expected, ahead_secs: ahead, frames: 0, values: Vec::new() });
+        }
+        let Some(doubt) = &mut self.doubt else {
+            if self.runs.is_empty() {
+                self.runs.push((0, Vec::new()));
             }
             if let Some((_, run)) = self.runs.last_mut() {
-                values = std::mem::take(run);
+                run.extend(values);
             }
+            return;
+        };
+        doubt.values.extend(values);
+        doubt.frames += 1;
+        doubt.ahead_secs = doubt.ahead_secs.min(stamp - doubt.expected);
+        doubt.expected += period;
+        let (ahead_secs, frames) = (doubt.ahead_secs, doubt.frames);
+        let is_back = ahead_secs <= self.least_gap_secs();
+        if is_back || frames as f64 * period >= STAYS_SECS {
+            let missing = if is_back { 0 } else { (ahead_secs * self.rate_hz).round() as usize };
+            self.runs.extend(self.doubt.take().map(|doubt| (missing, doubt.values)));
         }
-        values.extend(bytes.chunks_exact(size).map(|bytes| value(self.format, self.order, bytes)));
-        if self.is_even() {
-            if let Some((_, run)) = self.runs.last_mut() {
-                *run = values;
-            }
-        } else {
-            self.samples.push((stamp, values));
-        }
+    }
+
+    fn least_gap_secs(&self) -> f64 {
+        GAP_SECS.max(GAP_SAMPLES / self.rate_hz)
     }
 
     fn value(&self, format: Format, bytes: &[u8]) -> f64 {
@@ -244,4 +273,56 @@ fn value(format: Format, order: ByteOrder, bytes: &[u8]) -> f64 {
         Format::Text => None,
     };
     found.unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoder(rate_hz: f64) -> Decoder {
+        Decoder {
+            format: Format::Float32,
+            order: ByteOrder::Little,
+            channels: 1,
+            rate_hz,
+            rest: Vec::new(),
+            patterns_left: 0,
+            stamp: f64::NAN,
+            runs: Vec::new(),
+            doubt: None,
+            samples: Vec::new(),
+        }
+    }
+
+    /// Chunks of so many samples, each stamped at its last one as liblsl does.
+    fn runs_of(chunks: &[(usize, f64)]) -> Vec<(usize, usize)> {
+        let mut decoder = decoder(1000.0);
+        let mut all = Vec::new();
+        for &(count, end) in chunks {
+            for n in 0..count {
+                let mut bytes = vec![if n == 0 { 2 } else { 1 }];
+                if n == 0 {
+                    bytes.extend((end - (count - 1) as f64 / 1000.0).to_le_bytes());
+                }
+                bytes.extend(1f32.to_le_bytes());
+                decoder.push(&bytes).unwrap();
+            }
+            all.extend(decoder.take_runs().into_iter().map(|(missing, values)| (missing, values.len())));
+        }
+        all
+    }
+
+    #[test]
+    fn stamps_that_jump_and_come_back_are_a_busy_sender_and_no_loss() {
+        // The third chunk was measured in time and stamped 0.4 s late; the fourth brings what waited meanwhile.
+        let runs = runs_of(&[(100, 0.1), (100, 0.2), (100, 0.7), (420, 0.72), (100, 0.82)]);
+        assert_eq!(runs.iter().map(|run| run.0).sum::<usize>(), 0, "{runs:?}");
+        assert_eq!(runs.iter().map(|run| run.1).sum::<usize>(), 820, "{runs:?}");
+    }
+
+    #[test]
+    fn stamps_that_stay_ahead_mean_that_samples_are_gone() {
+        let runs = runs_of(&[(100, 0.1), (100, 0.7), (100, 0.8), (100, 0.9), (100, 1.0)]);
+        assert_eq!(runs, [(0, 100), (500, 300), (0, 100)]);
+    }
 }
