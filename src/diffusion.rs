@@ -4,11 +4,14 @@ mod bench;
 mod catalogue;
 mod dreamer;
 mod embedded;
+pub mod hub;
 pub mod sd;
 mod weights;
 
 pub use bench::{Quantiles, Report, bench};
-pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
+pub use catalogue::{
+    Entry, LoadError, Meant, Options, card, find, find_file, folders, list, load, load_with, size_on_disk,
+};
 pub use dreamer::{Dreamer, Stats};
 pub use embedded::Embedded;
 

@@ -4,8 +4,10 @@ use std::{ffi::OsString, io::IsTerminal, path::PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
+mod models;
 mod values;
 
+pub use models::{ConvertArgs, FetchArgs, ListArgs, ModelsArgs, ModelsCommand, ShowModelArgs};
 pub use values::{Size, Weighted};
 
 use crate::{
@@ -53,7 +55,7 @@ pub enum Command {
     Latent(LatentArgs),
     /// Tell what is in a source and what is odd about it
     Inspect(InspectArgs),
-    /// List the models, or tell about one
+    /// List models, tell about one, fetch one, or convert one
     Models(ModelsArgs),
     /// List what is plugged in: audio inputs, LSL streams, MIDI controllers, graphics adapters
     Devices(DevicesArgs),
@@ -200,6 +202,9 @@ pub struct DreamArgs {
     /// A LoRA file and its strength, for a model that takes them
     #[arg(long, value_name = "FILE[:STRENGTH]")]
     pub lora: Vec<String>,
+    /// A learned word for the prompt (textual inversion), any number of times; it is called by the file's name or by NAME
+    #[arg(long, value_name = "FILE[:NAME]")]
+    pub embedding: Vec<String>,
     /// The noise that the lcm scheduler adds after each step but the last, (steps, 4, h, w)
     #[arg(long, value_name = "FILE.npy")]
     pub noise: Option<PathBuf>,
@@ -253,23 +258,6 @@ pub struct InspectArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct ModelsArgs {
-    #[command(subcommand)]
-    pub command: ModelsCommand,
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum ModelsCommand {
-    /// The models that can be used now
-    List,
-    /// Everything known of one model
-    Show {
-        /// A name from `wavedream models list`, or a .safetensors file
-        model: String,
-    },
 }
 
 #[derive(Debug, Clone, Args)]

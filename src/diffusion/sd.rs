@@ -24,14 +24,14 @@ use candle_core::{Device, Tensor};
 use crate::kernels::Pool;
 
 pub use config::Family;
-pub use files::{LoraUse, Refusal, is_ours};
+pub use files::{About, Conversion, EmbeddingUse, LoraUse, Refusal, Sort, about, convert, is_ours};
 pub use schedule::{Prediction, Sampler, Schedule, ScheduleConfig, Spacing, Step};
 pub use text::{Blend, Tokens};
 pub use unet::Prepared;
 
 use files::{Lora, Parts};
 use layers::At;
-use text::{Clip, LENGTH, blends};
+use text::{Clip, LENGTH, Learned, blends};
 use unet::Unet;
 use vae::{Decoder, Encoder, Tiny};
 
@@ -55,6 +55,8 @@ pub struct Settings {
     pub sampler: Option<Sampler>,
     pub decoder: DecoderChoice,
     pub loras: Vec<LoraUse>,
+    /// Besides those in `embeddings/` beside the checkpoint and in the folders of models.
+    pub embeddings: Vec<EmbeddingUse>,
     /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
     pub noise: Option<Vec<f32>>,
 }
@@ -92,6 +94,8 @@ pub struct StableDiffusion {
     unet: Unet,
     clip: Clip,
     clip_2: Option<Clip>,
+    /// Words of textual inversion, of each text model.
+    learned: [Learned; 2],
     autoencoder: Autoencoder,
     schedule: ScheduleConfig,
     settings: Settings,
@@ -140,6 +144,10 @@ impl StableDiffusion {
                 Some(clip)
             }
         };
+        let (mut clip, mut clip_2) = (clip, clip_2);
+        let learned = files::learned(&parts, &settings.embeddings)?;
+        clip.learn(&learned[0]).map_err(failed)?;
+        clip_2.as_mut().map_or(Ok(()), |clip| clip.learn(&learned[1])).map_err(failed)?;
         let text_width = is_clip + parts.text_2.as_ref().map_or(0, |t| t.1.width);
         if text_width != width {
             let what = format!(
@@ -157,6 +165,7 @@ impl StableDiffusion {
             unet,
             clip,
             clip_2,
+            learned,
             autoencoder,
             schedule: parts.schedule,
             settings,
@@ -179,9 +188,9 @@ impl StableDiffusion {
 
     /// The numbers of a prompt's words as the text models see them.
     pub fn tokens(&self, prompt: &str) -> Vec<Tokens> {
-        let mut all = vec![Tokens::of(prompt, self.padding)];
+        let mut all = vec![Tokens::of(prompt, self.padding, &self.learned[0])];
         if self.clip_2.is_some() {
-            all.push(Tokens::of(prompt, 0));
+            all.push(Tokens::of(prompt, 0, &self.learned[1]));
         }
         all
     }
@@ -211,12 +220,12 @@ impl StableDiffusion {
     }
 
     fn embed_one(&self, prompt: &str) -> candle_core::Result<Embedded> {
-        let encode = |clip: &Clip, padding: u32| {
-            let tokens = Tokens::of(prompt, padding);
+        let encode = |clip: &Clip, padding: u32, learned: &Learned| {
+            let tokens = Tokens::of(prompt, padding, learned);
             if tokens.left_out > 0 {
                 tracing::warn!("the prompt is {} words too long; its end is left out", tokens.left_out);
             }
-            let empty = Tokens::of("", padding);
+            let empty = Tokens::of("", padding, learned);
             let mut prompts = vec![tokens.numbers.as_slice()];
             if tokens.is_weighted() {
                 prompts.push(&empty.numbers);
@@ -233,11 +242,11 @@ impl StableDiffusion {
             let pooled = encoded.pooled.map(|p| p.narrow(0, 0, 1)).transpose()?;
             candle_core::Result::Ok((weighted, pooled))
         };
-        let (words, _) = encode(&self.clip, self.padding)?;
+        let (words, _) = encode(&self.clip, self.padding, &self.learned[0])?;
         match &self.clip_2 {
             None => Ok(Embedded { words, pooled: None }),
             Some(clip) => {
-                let (more, pooled) = encode(clip, 0)?;
+                let (more, pooled) = encode(clip, 0, &self.learned[1])?;
                 Ok(Embedded { words: Tensor::cat(&[words, more], 2)?, pooled })
             }
         }

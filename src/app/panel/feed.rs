@@ -101,7 +101,9 @@ pub fn models(data: &mut PanelData, playing: &str, loading: Option<&str>) {
     let mut models: Vec<ModelRow> = data.models.iter().map(|model| row(&model.name, &model.about)).collect();
     let named = |models: &[ModelRow], name: &str| models.iter().any(|model| model.name == name);
     if models.is_empty() {
-        models.extend(diffusion::list().iter().map(|entry| row(&entry.name, &entry.summary)));
+        models.extend(
+            diffusion::list().iter().filter(|entry| entry.paints).map(|entry| row(&entry.name, &entry.summary)),
+        );
     }
     for name in [Some(playing), loading].into_iter().flatten() {
         if !named(&models, name) {
