@@ -8,6 +8,8 @@
 mod convert;
 #[path = "models/fetch.rs"]
 mod fetch;
+#[path = "models/folders.rs"]
+mod folders;
 #[path = "models/hub.rs"]
 mod hub;
 #[path = "models/inversion.rs"]

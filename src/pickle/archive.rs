@@ -14,7 +14,8 @@ const COMMENT: usize = 0xffff;
 pub fn entries(file: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
     let broken = || "is not a whole zip archive; copy or download it again".to_owned();
     let from = file.len().saturating_sub(END_LEN + COMMENT);
-    let end = file[from..].windows(END.len()).rposition(|w| w == END).map(|i| from + i).ok_or_else(broken)?;
+    let end = file[from..].windows(END.len()).rposition(|w| w == END).map(|i| from + i);
+    let end = end.filter(|end| end + END_LEN <= file.len()).ok_or_else(broken)?;
     let (mut count, mut at) = (number(file, end + 10, 2), number(file, end + 16, 4));
     // In a large file these are in the record that the locator before the end points to.
     if let Some(locator) = end.checked_sub(20).filter(|at| file[*at..].starts_with(b"PK\x06\x07")) {

@@ -78,6 +78,8 @@ const AS_CHECKPOINT: &str = "
 import sys, torch, safetensors.torch
 tensors = safetensors.torch.load_file(sys.argv[1])
 extra = {'model_ema.decay': torch.tensor(0.9), 'cond_stage_model.transformer.text_model.embeddings.position_ids': torch.arange(77)[None]}
+unet = sys.argv[3]
+torch.save(safetensors.torch.load_file(unet + '.safetensors'), unet + '.bin')
 torch.save({'epoch': 1, 'state_dict': {**tensors, **extra}, 'optimizer_states': [{'m': torch.zeros(3)}]}, sys.argv[2])
 ";
 
@@ -86,7 +88,8 @@ fn a_checkpoint_as_trainers_write_it_paints_after_conversion() {
     let folder = packed::unpack("sd15");
     let (single, ckpt) = (folder.path().join("single_file.safetensors"), folder.path().join("old model.ckpt"));
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let made = Command::new(python).args(["-c", AS_CHECKPOINT, &text(&single), &text(&ckpt)]).output();
+    let unet = folder.path().join("unet/diffusion_pytorch_model");
+    let made = Command::new(python).args(["-c", AS_CHECKPOINT, &text(&single), &text(&ckpt), &text(&unet)]).output();
     if !made.is_ok_and(|out| out.status.success()) {
         println!("left out: Python with torch and safetensors is not here (PYTHON names another)");
         return;
@@ -96,6 +99,11 @@ fn a_checkpoint_as_trainers_write_it_paints_after_conversion() {
     assert_eq!(done.left_out.len(), 2, "{:?}", done.left_out);
     let [found, expected] = [&out, &single].map(|path| answers(&load(path, Settings::default())));
     assert!(found.iter().zip(&expected).all(|(a, b)| relative(a, b) == 0.0));
+    // A folder whose U-Net is only there as a pickle.
+    std::fs::remove_file(unet.with_extension("safetensors")).unwrap();
+    let out = folder.path().join("of folder.safetensors");
+    sd::convert(folder.path(), &out, false, &mut |_, _| {}).unwrap();
+    assert!(answers(&load(&out, Settings::default())).iter().zip(&expected).all(|(a, b)| relative(a, b) == 0.0));
 }
 
 #[test]

@@ -68,9 +68,15 @@ pub fn of_snapshot(snapshot: &Path) -> PathBuf {
 
 /// Bytes on disk, of a file or of all in a folder.
 pub fn size_on_disk(path: &Path) -> u64 {
+    // Models are not deeper; a link may lead to a folder above itself.
+    size_within(path, 4)
+}
+
+fn size_within(path: &Path, depth: usize) -> u64 {
     match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() && depth == 0 => 0,
         Ok(metadata) if metadata.is_dir() => {
-            std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| size_on_disk(&e.path())).sum()
+            std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| size_within(&e.path(), depth - 1)).sum()
         }
         Ok(metadata) => metadata.len(),
         Err(_) => 0,

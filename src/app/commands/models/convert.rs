@@ -28,13 +28,16 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
             Ok(Meant::Box) => bail!("the model in the box is one file already"),
             Err(_) => input.clone(),
         };
+        if !args.half && from.extension().is_some_and(|e| e == "safetensors") {
+            bail!("{} is a .safetensors file already; --half makes one in float16 of it", from.display());
+        }
         one(&from, &target(&from, args.output.as_deref()), args.half)?;
     }
     Ok(())
 }
 
 fn one(from: &Path, out: &Path, half: bool) -> Result<()> {
-    let bar = progress::bar(0);
+    let bar = progress::bar(0, 0);
     let done = sd::convert(from, out, half, &mut |written, all| {
         bar.set_length(all);
         bar.set_position(written);

@@ -20,10 +20,7 @@ pub fn run(args: &FetchArgs) -> Result<()> {
     let bar = std::cell::OnceCell::<ProgressBar>::new();
     let fetched = fetch(&place, &args.name, args.half, &mut |event| match event {
         Event::Plan { bytes, there, .. } => {
-            let bar = bar.get_or_init(|| progress::bar(bytes));
-            // What is there already does not count for the rate.
-            bar.set_position(there);
-            bar.reset_eta();
+            bar.get_or_init(|| progress::bar(bytes, there));
         }
         Event::File(name) => {
             tracing::info!("{name}");
@@ -37,7 +34,9 @@ pub fn run(args: &FetchArgs) -> Result<()> {
             }
         }
         Event::Waiting { why, pause } => {
-            tracing::warn!("{why}; trying again in {:.0} s", pause.as_secs_f64().max(1.0));
+            let say = || tracing::warn!("{why}; trying again in {:.0} s", pause.as_secs_f64().max(1.0));
+            // The bar is taken away while a line is written.
+            bar.get().map_or_else(say, |bar| bar.suspend(say));
         }
     });
     if let Some(bar) = bar.get() {
@@ -46,6 +45,8 @@ pub fn run(args: &FetchArgs) -> Result<()> {
     let fetched = fetched?;
     let size = match (fetched.files, fetched.new_bytes) {
         (0, _) => "was fetched before".to_owned(),
+        (1, 0) => format!("one file, {}, there already", size_text(fetched.bytes)),
+        (1, new) => format!("one file, {}, {} of it new", size_text(fetched.bytes), size_text(new)),
         (files, 0) => format!("{files} files, {}, all there already", size_text(fetched.bytes)),
         (files, new) => format!("{files} files, {}, {} of it new", size_text(fetched.bytes), size_text(new)),
     };

@@ -15,7 +15,8 @@ pub fn run(args: &ListArgs) -> Result<()> {
     if args.json {
         return print(&format!("{}\n", serde_json::to_string_pretty(&entries)?));
     }
-    let names = entries.iter().map(|e| e.name.chars().count()).max().unwrap_or(0).clamp(12, 40);
+    let all_names = entries.iter().map(|e| e.name.as_str()).chain(hub::KNOWN.iter().map(|k| k.short));
+    let names = all_names.map(|n| n.chars().count()).max().unwrap_or(0).min(40);
     let kinds = entries.iter().map(|e| e.kind.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for entry in &entries {
