@@ -5,13 +5,16 @@ mod catalogue;
 mod dreamer;
 mod embedded;
 mod feedback;
+pub mod hub;
 mod loader;
 mod residents;
 pub mod sd;
 mod weights;
 
 pub use bench::{Quantiles, Report, bench};
-pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
+pub use catalogue::{
+    Entry, LoadError, Meant, Options, card, find, find_file, folders, list, load, load_with, size_on_disk,
+};
 pub use dreamer::{Dreamer, Inmate, Playing, Stats};
 pub use embedded::Embedded;
 pub use feedback::{Feedback, Moved, Start};

@@ -16,6 +16,7 @@ pub mod control;
 pub mod diffusion;
 pub mod kernels;
 pub mod latent;
+pub mod pickle;
 pub mod remote;
 pub mod signal;
 pub mod stage;

@@ -4,8 +4,10 @@ use std::{ffi::OsString, io::IsTerminal, path::PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
+mod models;
 mod values;
 
+pub use models::{ConvertArgs, FetchArgs, ListArgs, ModelsArgs, ModelsCommand, ShowModelArgs};
 pub use values::{Size, Weighted};
 
 use crate::{
@@ -56,7 +58,7 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Draw a stretch of a signal and what became of it, as a figure for a paper
     Plot(PlotArgs),
-    /// List the models, or tell about one
+    /// List models, tell about one, fetch one, or convert one
     Models(ModelsArgs),
     /// List what is plugged in: audio inputs, LSL streams, MIDI controllers, displays, graphics adapters
     Devices(DevicesArgs),
@@ -206,6 +208,9 @@ pub struct DreamArgs {
     /// A LoRA file and its strength, for a model that takes them
     #[arg(long, value_name = "FILE[:STRENGTH]")]
     pub lora: Vec<String>,
+    /// A learned word for the prompt (textual inversion), any number of times; it is called by the file's name or by NAME
+    #[arg(long, value_name = "FILE[:NAME]")]
+    pub embedding: Vec<String>,
     /// The noise that the lcm scheduler adds after each step but the last, (steps, 4, h, w)
     #[arg(long, value_name = "FILE.npy")]
     pub noise: Option<PathBuf>,
@@ -281,23 +286,6 @@ pub struct PlotArgs {
     /// A .png of 300 dots an inch, or an .svg
     #[arg(short, long, value_name = "PAGE.png")]
     pub output: PathBuf,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct ModelsArgs {
-    #[command(subcommand)]
-    pub command: ModelsCommand,
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum ModelsCommand {
-    /// The models that can be used now
-    List,
-    /// Everything known of one model
-    Show {
-        /// A name from `wavedream models list`, or a .safetensors file
-        model: String,
-    },
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,4 +1,10 @@
-//! Models by name: what there is, and loading one from the program itself or from a file.
+//! Models by name: what there is, and loading one from the program itself, a file, a folder or the hub's cache.
+//!
+//! One notion of a name for the command line, presets, parameters and the panel ([`find`]). Lists are read from the heads
+//! of files on the thread that asks: milliseconds a model.
+
+mod folders;
+mod names;
 
 use std::path::{Path, PathBuf};
 
@@ -6,25 +12,41 @@ use serde::Serialize;
 
 use super::{
     Card, Embedded, Model,
-    sd::{self, StableDiffusion},
+    hub::{Place, cached},
+    sd::{self, Sort, StableDiffusion},
     weights::Weights,
 };
 use crate::kernels::{Instructions, Pool, physical_cores};
 
+pub use folders::{folders, size_on_disk};
+pub use names::Meant;
+
 /// A model that `load` knows by name, for `models list`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
     pub name: String,
     pub summary: String,
+    /// `box`, `SD 1.x`, `SDXL Turbo`, `LoRA`, …
+    pub kind: String,
+    /// Whether it paints by itself; a LoRA, an embedding or a decoder does not.
+    pub paints: bool,
+    /// On disk; 0 for what is part of the program.
+    pub bytes: u64,
+    /// None for what is part of the program.
+    pub path: Option<PathBuf>,
+    pub licence: Option<String>,
 }
 
 /// Why a model cannot be loaded. Each message names the model or file and the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(
-        "there is no model or file {name:?}; models are {known}, or the path of a diffusers folder or a .safetensors file"
+        "there is no model or file {name:?}{nearest}; `wavedream models list` shows what there is, and a diffusers folder \
+         or a .safetensors file can be given by its path"
     )]
-    Unknown { name: String, known: String },
+    Unknown { name: String, nearest: String },
+    #[error("{name} is not on this machine yet; `wavedream models fetch {short}` brings it")]
+    NotFetched { name: String, short: String },
     #[error("{path} cannot be read: {why}")]
     Read { path: PathBuf, why: std::io::Error },
     #[error(transparent)]
@@ -51,14 +73,60 @@ impl Default for Options {
 /// Larger files are not read whole to find out that they are something else.
 const LARGEST_BYTES: u64 = 256 << 20;
 
-/// The models that are there without a file.
+/// The models that can be called by name: in the program, in the folders of the user, fetched from the hub.
 pub fn list() -> Vec<Entry> {
-    let summary = "the model in the box: eight genres, one to four steps, 512x512 and other shapes".to_owned();
-    vec![Entry { name: "box".to_owned(), summary }]
+    let summary = "eight genres, one to four steps, 512x512 and other shapes".to_owned();
+    let mut all = vec![Entry {
+        name: "box".to_owned(),
+        summary,
+        kind: "box".to_owned(),
+        paints: true,
+        bytes: 0,
+        path: None,
+        licence: Some("MIT or Apache-2.0".to_owned()),
+    }];
+    for own in folders().iter().flat_map(|f| folders::within(f)) {
+        all.push(entry(own.name, &own.path, None));
+    }
+    for cached in cached(&Place::from_environment().cache) {
+        let path = folders::of_snapshot(&cached.snapshot);
+        let entry = entry(names::short_of(&cached.repo), &path, names::licence_of(&cached.repo));
+        // The cache also holds models of other programs: language models, data.
+        if entry.kind != "-" {
+            all.push(entry);
+        }
+    }
+    all
 }
 
-fn known() -> String {
-    list().into_iter().map(|e| e.name).collect::<Vec<_>>().join(", ")
+fn entry(name: String, path: &Path, licence: Option<&str>) -> Entry {
+    let about = sd::about(path);
+    let summary = about.needs.map_or_else(|| about.says.clone(), |needs| format!("{}; needs {needs}", about.says));
+    Entry {
+        name,
+        summary,
+        kind: about.kind,
+        paints: about.sort == Sort::Checkpoint,
+        bytes: size_on_disk(path),
+        path: Some(path.to_owned()),
+        licence: about.licence.or_else(|| licence.map(str::to_owned)),
+    }
+}
+
+/// What a name means: the model in the box, or a path.
+///
+/// # Errors
+/// There is nothing of the name; the nearest one is told, or how to fetch it.
+pub fn find(name_or_path: &str) -> Result<Meant, LoadError> {
+    names::meant(name_or_path)
+}
+
+/// The path of a file that is used with a model (a LoRA, an embedding), by path or by the same names as models.
+pub fn find_file(name_or_path: &str) -> Result<PathBuf, LoadError> {
+    match find(name_or_path)? {
+        Meant::Path(path) => Ok(path),
+        Meant::Box => Err(LoadError::Unknown { name: name_or_path.to_owned(), nearest: String::new() }),
+    }
 }
 
 /// Loads a model by name (`box`, or nothing for the same) or by the path of its file, on all physical cores.
@@ -68,45 +136,39 @@ pub fn load(name_or_path: &str) -> Result<Box<dyn Model>, LoadError> {
 
 /// As [`load`], on as many threads and with the instructions that the options say.
 pub fn load_with(name_or_path: &str, options: Options) -> Result<Box<dyn Model>, LoadError> {
+    let meant = find(name_or_path)?;
     let pool = Pool::new(options.threads);
-    if let Some(path) = stable(name_or_path) {
+    if let Some(path) = stable(&meant) {
         return Ok(Box::new(StableDiffusion::load(path, options.stable, &pool)?));
     }
-    let weights = weights(name_or_path)?;
+    let weights = weights(&meant)?;
     let model = Embedded::new(&weights, options.instructions, &pool);
     Ok(Box::new(model.map_err(|what| LoadError::File { path: name_or_path.into(), what })?))
 }
 
 /// What a model is, without making it ready to run.
 pub fn card(name_or_path: &str) -> Result<Card, LoadError> {
-    if let Some(path) = stable(name_or_path) {
+    let meant = find(name_or_path)?;
+    if let Some(path) = stable(&meant) {
         return Ok(StableDiffusion::read_card(path)?);
     }
     let refuse = |what| LoadError::File { path: name_or_path.into(), what };
-    Embedded::read_card(&weights(name_or_path)?).map_err(refuse)
+    Embedded::read_card(&weights(&meant)?).map_err(refuse)
 }
 
 /// The path, if it is Stable Diffusion's or one that its loader knows to name.
-fn stable(name_or_path: &str) -> Option<&Path> {
-    let path = Path::new(name_or_path.trim());
+fn stable(meant: &Meant) -> Option<&Path> {
+    let Meant::Path(path) = meant else { return None };
     let large = || std::fs::metadata(path).is_ok_and(|m| m.len() > LARGEST_BYTES);
-    (!name_or_path.trim().is_empty() && (sd::is_ours(path) || large())).then_some(path)
+    (sd::is_ours(path) || large()).then_some(path)
 }
 
-fn weights(name_or_path: &str) -> Result<Weights, LoadError> {
-    let name = name_or_path.trim();
-    if name.is_empty() || name == "box" {
+fn weights(meant: &Meant) -> Result<Weights, LoadError> {
+    let Meant::Path(path) = meant else {
         return Weights::parse(super::embedded::WEIGHTS).map_err(|what| LoadError::File { path: "box".into(), what });
-    }
-    let path = Path::new(name);
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LoadError::Unknown { name: name.to_owned(), known: known() });
-        }
-        Err(why) => return Err(LoadError::Read { path: path.into(), why }),
     };
-    Weights::parse(&bytes).map_err(|what| LoadError::File { path: path.into(), what })
+    let bytes = std::fs::read(path).map_err(|why| LoadError::Read { path: path.clone(), why })?;
+    Weights::parse(&bytes).map_err(|what| LoadError::File { path: path.clone(), what })
 }
 
 #[cfg(test)]
@@ -130,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_and_a_folder_are_refused_with_the_names_there_are() {
-        assert!(load("bax").err().unwrap().to_string().contains("models are box"));
+        assert!(load("bax").err().unwrap().to_string().contains("did you mean box?"));
         assert!(load("/").err().unwrap().to_string().contains("is a folder"));
     }
 

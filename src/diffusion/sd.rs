@@ -32,7 +32,7 @@ use candle_core::{Device, Result, Tensor};
 use crate::{Stamp, kernels::Pool};
 
 pub use config::Family;
-pub use files::{LoraUse, Refusal, is_ours};
+pub use files::{About, Conversion, EmbeddingUse, LoraUse, Refusal, Sort, about, convert, is_ours};
 pub use reader::Embedded;
 pub use schedule::{Begin, Past, Prediction, Sampler, Schedule, ScheduleConfig, Spacing, Step};
 pub use text::{Blend, Tokens};
@@ -69,6 +69,8 @@ pub struct Settings {
     pub decoder: DecoderChoice,
     /// Merged into the weights; [`Way::loras`] are not.
     pub loras: Vec<LoraUse>,
+    /// Besides those in `embeddings/` beside the checkpoint and in the folders of models.
+    pub embeddings: Vec<EmbeddingUse>,
     /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
     pub noise: Option<Vec<f32>>,
 }
@@ -152,6 +154,10 @@ impl StableDiffusion {
                 Some(clip)
             }
         };
+        let (mut clip, mut clip_2) = (clip, clip_2);
+        let learned = files::learned(&parts, &settings.embeddings)?;
+        clip.learn(&learned[0]).map_err(failed)?;
+        clip_2.as_mut().map_or(Ok(()), |clip| clip.learn(&learned[1])).map_err(failed)?;
         let text_width = is_clip + parts.text_2.as_ref().map_or(0, |t| t.1.width);
         if text_width != width {
             let what = format!(
@@ -161,7 +167,7 @@ impl StableDiffusion {
         }
         let autoencoders = Autoencoders::new(&parts, &settings, pool)?;
         let card = model::card(&parts, &settings);
-        let reader = Arc::new(Reader { family: parts.family, padding: parts.padding, clip, clip_2 });
+        let reader = Arc::new(Reader { family: parts.family, padding: parts.padding, clip, clip_2, learned });
         Ok(Self {
             rack: Rack::new(&parts, pool),
             said: Said::new(reader.clone(), parts.zeros_for_empty),

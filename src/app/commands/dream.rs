@@ -18,7 +18,7 @@ use crate::{
     control::{Desk, Folders, Presets, Table},
     diffusion::{
         self, Card, Conditioning, Picture, Raw, Start,
-        sd::{DecoderChoice, LoraUse, Sampler, Settings},
+        sd::{DecoderChoice, EmbeddingUse, LoraUse, Sampler, Settings},
     },
     latent::{Latent, Shape, noise, npy},
 };
@@ -79,10 +79,22 @@ fn options(args: &DreamArgs) -> Result<diffusion::Options> {
         Some(Decoder::Taesd) => DecoderChoice::Tiny,
         Some(Decoder::Vae) | None => DecoderChoice::Own,
     };
-    let loras = args.lora.iter().map(|text| LoraUse::typed(text)).collect();
+    let loras = args.lora.iter().map(|text| lora(text)).collect::<Result<_>>()?;
+    let embeddings = args.embedding.iter().map(|text| embedding(text)).collect::<Result<_>>()?;
     let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
-    let stable = Settings { sampler: sampler(args), decoder, loras, noise };
+    let stable = Settings { sampler: sampler(args), decoder, loras, embeddings, noise };
     Ok(diffusion::Options { stable, ..diffusion::Options::default() })
+}
+
+/// A LoRA by path, or by name as models are.
+fn lora(text: &str) -> Result<LoraUse> {
+    let used = LoraUse::typed(text);
+    Ok(LoraUse { path: diffusion::find_file(&used.path.to_string_lossy())?, ..used })
+}
+
+fn embedding(text: &str) -> Result<EmbeddingUse> {
+    let used = EmbeddingUse::typed(text);
+    Ok(EmbeddingUse { path: diffusion::find_file(&used.path.to_string_lossy())?, ..used })
 }
 
 /// A model that is steered by genres does not pretend to have read a text.
@@ -97,6 +109,7 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--scheduler", args.scheduler.is_some()),
         ("--decoder", args.decoder.is_some()),
         ("--lora", !args.lora.is_empty()),
+        ("--embedding", !args.embedding.is_empty()),
         ("--noise", args.noise.is_some()),
     ];
     let given: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();

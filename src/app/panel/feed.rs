@@ -101,7 +101,9 @@ pub fn models(data: &mut PanelData, resident: &[Inmate], loading: &[&str]) {
     // Those that were there before stay in the list: they can be gone back to.
     let mut models: Vec<ModelRow> = data.models.iter().map(|model| row(&model.name, &model.about)).collect();
     if models.is_empty() {
-        models.extend(diffusion::list().iter().map(|entry| row(&entry.name, &entry.summary)));
+        models.extend(
+            diffusion::list().iter().filter(|entry| entry.paints).map(|entry| row(&entry.name, &entry.summary)),
+        );
     }
     for name in resident.iter().map(|inmate| inmate.name.as_str()).chain(loading.iter().copied()) {
         if !models.iter().any(|model| model.name == name) {

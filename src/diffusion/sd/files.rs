@@ -3,7 +3,11 @@
 //! Whatever the file's own names, a checkpoint becomes [`Parts`]: the tensors of U-Net, decoder and text models by the
 //! names that diffusers gives them. A file is mapped, never read whole, and nothing in it is ever executed.
 
+mod about;
+mod back;
 mod companions;
+mod convert;
+mod embedding;
 mod folder;
 mod foreign;
 mod infer;
@@ -11,15 +15,22 @@ mod ldm;
 mod lora;
 mod mapped;
 mod single;
+mod source;
 mod taesd_files;
 mod tensors;
 
+pub use about::{About, Sort, about};
 pub use companions::{Configs, Json};
+pub use convert::{Conversion, convert};
+pub use embedding::{EmbeddingUse, learned};
 pub use lora::{Lora, LoraUse, Places};
 pub use mapped::Mapped;
+pub use source::Source;
 pub use tensors::{Delta, Tensors};
 
 use std::path::{Path, PathBuf};
+
+use crate::diffusion::hub;
 
 use super::{config::Family, text::ClipConfig, unet::UnetConfig, vae::VaeConfig};
 
@@ -73,7 +84,11 @@ pub fn is_ours(path: &Path) -> bool {
     }
 }
 
+/// What a model is called by people: `ORG/NAME` in the hub's cache, else the name of its file or folder.
 pub fn name_of(path: &Path) -> String {
+    if let Some(repo) = hub::repo_of(path) {
+        return repo;
+    }
     let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
     name.map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }

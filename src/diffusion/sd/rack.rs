@@ -120,6 +120,8 @@ impl Rack {
         let (done, read) = bounded(1);
         let (shared, its, from) = (self.shared.clone(), strength.clone(), path.clone());
         let body = move || {
+            // By path, or by name as models are; what is not found is told with the path that was typed.
+            let from = crate::diffusion::find_file(&from.to_string_lossy()).unwrap_or(from);
             // Nobody waits any more if another LoRA was named meanwhile.
             drop(done.send(shared.read(&from, &its)));
         };

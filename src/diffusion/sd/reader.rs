@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor};
 
 use super::{
     Family,
-    text::{Blend, Clip, LENGTH, Tokens, blends},
+    text::{Blend, Clip, LENGTH, Learned, Tokens, blends},
 };
 
 /// A text's vectors: (1, words, width), and for SDXL (1, width) of the whole.
@@ -21,14 +21,16 @@ pub struct Reader {
     pub padding: u32,
     pub clip: Clip,
     pub clip_2: Option<Clip>,
+    /// Words of textual inversion, of each text model.
+    pub learned: [Learned; 2],
 }
 
 impl Reader {
     /// The numbers of a prompt's words as the text models see them.
     pub fn tokens(&self, prompt: &str) -> Vec<Tokens> {
-        let mut all = vec![Tokens::of(prompt, self.padding)];
+        let mut all = vec![Tokens::of(prompt, self.padding, &self.learned[0])];
         if self.clip_2.is_some() {
-            all.push(Tokens::of(prompt, 0));
+            all.push(Tokens::of(prompt, 0, &self.learned[1]));
         }
         all
     }
@@ -44,12 +46,12 @@ impl Reader {
 
     /// The vectors of one prompt of a blend.
     pub fn embed_one(&self, prompt: &str) -> Result<Embedded> {
-        let encode = |clip: &Clip, padding: u32| {
-            let tokens = Tokens::of(prompt, padding);
+        let encode = |clip: &Clip, padding: u32, learned: &Learned| {
+            let tokens = Tokens::of(prompt, padding, learned);
             if tokens.left_out > 0 {
                 tracing::warn!("the prompt is {} words too long; its end is left out", tokens.left_out);
             }
-            let empty = Tokens::of("", padding);
+            let empty = Tokens::of("", padding, learned);
             let mut prompts = vec![tokens.numbers.as_slice()];
             if tokens.is_weighted() {
                 prompts.push(&empty.numbers);
@@ -66,11 +68,11 @@ impl Reader {
             let pooled = encoded.pooled.map(|p| p.narrow(0, 0, 1)).transpose()?;
             Result::Ok((weighted, pooled))
         };
-        let (words, _) = encode(&self.clip, self.padding)?;
+        let (words, _) = encode(&self.clip, self.padding, &self.learned[0])?;
         match &self.clip_2 {
             None => Ok(Embedded { words, pooled: None }),
             Some(clip) => {
-                let (more, pooled) = encode(clip, 0)?;
+                let (more, pooled) = encode(clip, 0, &self.learned[1])?;
                 Ok(Embedded { words: Tensor::cat(&[words, more], 2)?, pooled })
             }
         }

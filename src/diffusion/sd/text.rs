@@ -1,10 +1,12 @@
 //! From what is typed to what the U-Net attends to: tokenizer, weights of words, the CLIP text transformer.
 
 mod clip;
+mod learned;
 mod prompt;
 mod words;
 
 pub use clip::{Activation, Clip, ClipConfig};
+pub use learned::Learned;
 pub use prompt::{Blend, Tokens, blends};
 pub use words::{END, START, Words};
 

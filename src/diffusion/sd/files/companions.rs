@@ -3,7 +3,7 @@
 //! A single file has no such files of its own; where it lies in such a folder they are asked for what its shapes do not
 //! tell (attention heads, groups of the norms, prediction type).
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use serde_json::Value;
 
@@ -72,7 +72,27 @@ pub struct Configs {
     pub tokenizer: Option<Json>,
 }
 
+/// The files of a folder that say what its parts are.
+pub const FILES: [&str; 7] = [
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "text_encoder/config.json",
+    "text_encoder_2/config.json",
+    "scheduler/scheduler_config.json",
+    "tokenizer/tokenizer_config.json",
+];
+/// Before the name of each in the head of a file that was made of a folder.
+pub const IN_HEAD: &str = "wavedream.";
+
 impl Configs {
+    /// What the head of a single file says, if it was made of a folder by `wavedream models convert`.
+    pub fn of_head(head: &HashMap<String, String>) -> Option<Self> {
+        let read = |name: &str| serde_json::from_str(head.get(&format!("{IN_HEAD}{name}"))?).ok().map(Json);
+        let [index, unet, vae, text, text_2, scheduler, tokenizer] = FILES.map(read);
+        unet.is_some().then_some(Self { index, unet, vae, text, text_2, scheduler, tokenizer })
+    }
+
     pub fn of(folder: &Path) -> Result<Self, Refusal> {
         let read = |name: &str| Json::read(&folder.join(name));
         Ok(Self {

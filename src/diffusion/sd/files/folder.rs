@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{Configs, Json, Mapped, Parts, Refusal, companions, foreign, ldm, name_of, taesd_files, tensors::Tensors};
-use crate::diffusion::sd::{config::Family, schedule::ScheduleConfig, text::END};
+use crate::diffusion::sd::{config::Family, schedule::ScheduleConfig, text::END, unet::UnetConfig};
 
-pub fn open(path: &Path) -> Result<Parts, Refusal> {
-    let configs = Configs::of(path)?;
-    let class = configs.index.as_ref().and_then(|i| i.text("_class_name")).unwrap_or_default().to_owned();
-    if let Some(what) = foreign_class(&class) {
+/// What a folder is a model of, and its U-Net's configuration; an error if it is something that is not played.
+pub fn kind(path: &Path, configs: &Configs) -> Result<(Family, UnetConfig), Refusal> {
+    let class = configs.index.as_ref().and_then(|i| i.text("_class_name")).unwrap_or_default();
+    if let Some(what) = foreign_class(class) {
         return Err(Refusal::new(path, what));
     }
     let refuse = |what: String| Refusal::new(path, what);
@@ -26,11 +26,16 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
     if let Some(what) = unet_json.size("in_channels").and_then(foreign::by_inputs) {
         return Err(refuse(what));
     }
-    let unet_config = companions::unet(unet_json).map_err(refuse)?;
+    Ok((family(class, configs, unet_json), companions::unet(unet_json).map_err(refuse)?))
+}
+
+pub fn open(path: &Path) -> Result<Parts, Refusal> {
+    let configs = Configs::of(path)?;
+    let (family, unet_config) = kind(path, &configs)?;
+    let refuse = |what: String| Refusal::new(path, what);
     let lacks = |part: &str| refuse(format!("lacks {part}/config.json; download the folder again"));
     let text_json = configs.text.as_ref().ok_or_else(|| lacks("text_encoder"))?;
     let text_config = companions::clip(text_json).map_err(refuse)?;
-    let family = family(&class, &configs, unet_json);
 
     let text = text_tensors(&weights(&path.join("text_encoder"))?);
     let text_2 = match (&configs.text_2, family) {
@@ -94,7 +99,7 @@ fn family(class: &str, configs: &Configs, unet: &Json) -> Family {
 }
 
 /// The word that fills prompts up, from the tokenizer's configuration.
-fn padding(tokenizer: &Json) -> Option<u32> {
+pub fn padding(tokenizer: &Json) -> Option<u32> {
     let pad = tokenizer.value("pad_token")?;
     match pad.as_str().or_else(|| pad.get("content")?.as_str())? {
         "!" => Some(0),
@@ -148,7 +153,8 @@ pub fn weights(part: &Path) -> Result<Vec<Arc<Mapped>>, Refusal> {
     let pickled = names.iter().any(|n| n.ends_with(".bin") || n.ends_with(".ckpt") || n.ends_with(".pt"));
     let why = match (files.len(), pickled) {
         (0, true) => {
-            "holds its weights as a pickle, which is never executed here; download the .safetensors files of it"
+            "holds its weights as a pickle; `wavedream models convert` makes one .safetensors file of the whole folder \
+             without executing anything"
         }
         (0, false) => "holds no .safetensors file; download the folder again",
         _ => "holds several .safetensors files of unknown names; keep the one to be played",

@@ -6,8 +6,8 @@ use super::Mapped;
 
 /// What a file that is no safetensors file begins with.
 pub fn by_bytes(bytes: &[u8]) -> Option<&'static str> {
-    let pickle = "is a pickle (.ckpt, .pt, .bin), which can hold programs and is never executed here; convert it to \
-                  .safetensors, or download the .safetensors file of the same model";
+    let pickle = "is a pickle (.ckpt, .pt, .bin), which can hold programs and is never executed here; `wavedream models \
+                  convert` makes a .safetensors file of it without executing anything";
     let text = bytes.iter().position(|b| !b.is_ascii_whitespace()).map_or(bytes, |i| &bytes[i..]);
     match bytes {
         [b'P', b'K', 3, 4, ..] => Some(pickle),
@@ -21,10 +21,14 @@ pub fn by_bytes(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-pub fn by_first_bytes(path: &Path) -> Option<&'static str> {
+pub fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut first = Vec::new();
-    std::fs::File::open(path).ok()?.take(64).read_to_end(&mut first).ok()?;
-    by_bytes(&first)
+    std::fs::File::open(path)?.take(64).read_to_end(&mut first)?;
+    Ok(first)
+}
+
+pub fn by_first_bytes(path: &Path) -> Option<&'static str> {
+    by_bytes(&first_bytes(path).ok()?)
 }
 
 /// Whether the names are those of something that diffuses, ours or foreign: the embedded model's are not.

@@ -101,7 +101,9 @@ pub fn unet_layer_back(layer: &str, n: Numbering) -> Option<String> {
         ("add_embedding.linear_1", "label_emb.0.0"),
         ("add_embedding.linear_2", "label_emb.0.2"),
         ("conv_in", "input_blocks.0.0"),
+        ("conv_norm_out", "out.0"),
         ("conv_out", "out.2"),
+        ("time_embedding.cond_proj", "time_embed.cond_proj"),
     ];
     if let Some((_, old)) = fixed.iter().find(|(new, _)| layer == *new) {
         return Some((*old).to_owned());
@@ -130,6 +132,8 @@ pub fn unet_layer_back(layer: &str, n: Numbering) -> Option<String> {
 
 fn resnet_back(layer: &str) -> Option<&'static str> {
     let parts = [
+        ("norm1", "in_layers.0"),
+        ("norm2", "out_layers.0"),
         ("conv1", "in_layers.2"),
         ("time_emb_proj", "emb_layers.1"),
         ("conv2", "out_layers.3"),

@@ -68,8 +68,7 @@ impl Mapped {
     /// The numbers of a tensor as float32; the error is the end of a sentence that begins with the file's name.
     pub fn floats(&self, name: &str) -> Result<Vec<f32>, String> {
         let Some(place) = self.tensors.get(name) else { return Err(format!("lacks {name}")) };
-        let (from, to) = place.offsets;
-        let bytes = self.map.get(self.data_at + from..self.data_at + to).unwrap_or_default();
+        let bytes = self.bytes(name);
         let (size, convert): (usize, fn(&[u8]) -> f32) = match place.dtype {
             Dtype::F32 => (4, |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
             Dtype::F16 => (2, |b| f32_from_f16(u16::from_le_bytes([b[0], b[1]]))),
@@ -96,6 +95,12 @@ impl Mapped {
         Ok(values)
     }
 
+    /// The bytes of a tensor as they lie in the file; none for no tensor.
+    pub fn bytes(&self, name: &str) -> &[u8] {
+        let Some(place) = self.tensors.get(name) else { return &[] };
+        self.map.get(self.data_at + place.offsets.0..self.data_at + place.offsets.1).unwrap_or_default()
+    }
+
     /// The words of a tensor that holds one number.
     pub fn scalar(&self, name: &str) -> Option<f32> {
         self.floats(name).ok()?.first().copied()
@@ -113,6 +118,26 @@ fn fill<const N: usize>(out: &mut [f32], bytes: &[u8], convert: impl Fn([u8; N])
     largest < f32::INFINITY.to_bits()
 }
 
+/// The nearest half, ties to even; infinite where it is beyond [`LARGEST_HALF`].
+pub fn f16_from_f32(value: f32) -> u16 {
+    let (sign, size) = ((value.to_bits() >> 16 & 0x8000) as u16, value.abs());
+    if size.is_nan() {
+        return sign | 0x7e00;
+    }
+    // Adding a number of the right size leaves as many bits as the half has: of its exponent, or of the smallest.
+    let exponent = ((size.to_bits() >> 23) as i32 - 127).max(-14);
+    if exponent > 15 {
+        return sign | 0x7c00;
+    }
+    let unit = 2f64.powi(exponent - 10);
+    let steps = (f64::from(size) / unit).round_ties_even() as u32;
+    // A round up into the next exponent carries over by itself, up to infinity.
+    sign | (((exponent + 14) as u32) << 10).wrapping_add(steps) as u16
+}
+
+/// Beyond this a half is infinite: 65504 and half a step.
+pub const LARGEST_HALF: f32 = 65_520.0;
+
 /// IEEE 754 half precision: the bits shifted into place and the exponent's bias corrected by a product, which is exact
 /// for subnormals too. Infinity and NaN become large numbers by it and are put right.
 #[inline(always)]
@@ -126,6 +151,25 @@ pub fn f32_from_f16(half: u16) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_half_comes_back_and_what_lies_between_goes_to_the_nearer() {
+        for half in (0..=u16::MAX).filter(|h| h & 0x7c00 != 0x7c00) {
+            let value = f32_from_f16(half);
+            assert_eq!(f16_from_f32(value), half, "{value}");
+            // The middle between two goes to the even one, and what is beyond it to the other.
+            let next = f32_from_f16(half + 1);
+            if next.is_finite() && next.to_bits() != value.to_bits() {
+                let middle = (value + next) / 2.0;
+                assert_eq!(f16_from_f32(middle), half + (half & 1), "{middle}");
+                assert_eq!(f16_from_f32(f32::from_bits(middle.to_bits() + 1)), half + 1, "{middle}");
+                assert_eq!(f16_from_f32(f32::from_bits(middle.to_bits() - 1)), half, "{middle}");
+            }
+        }
+        assert_eq!(f16_from_f32(LARGEST_HALF), 0x7c00);
+        assert_eq!(f16_from_f32(f32::from_bits(LARGEST_HALF.to_bits() - 1)), 0x7bff);
+        assert_eq!((f16_from_f32(f32::NEG_INFINITY), f16_from_f32(f32::NAN)), (0xfc00, 0x7e00));
+    }
 
     #[test]
     fn every_half_becomes_the_float_of_the_same_value() {

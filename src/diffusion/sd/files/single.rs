@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Configs, Mapped, Parts, Refusal, companions, foreign, infer, ldm, name_of, taesd_files,
+    Configs, Mapped, Parts, Refusal, companions, folder, foreign, infer, ldm, name_of, taesd_files,
     tensors::{Take, Tensors},
 };
 use crate::diffusion::sd::{config::Family, schedule::ScheduleConfig, text::Activation};
@@ -42,7 +42,12 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
         return Err(refuse(format!("is no Stable Diffusion 1.x, 2.x or XL checkpoint (its tensors are {first}, …)")));
     };
     // A file may lie in the folder of the same model: then the folder's configuration answers what shapes do not tell.
-    let configs = path.parent().map_or_else(|| Ok(Configs::default()), Configs::of)?;
+    // One that was made of a folder carries it along.
+    let configs = match (Configs::of_head(&file.metadata), path.parent()) {
+        (Some(configs), _) => configs,
+        (None, Some(folder)) => Configs::of(folder)?,
+        (None, None) => Configs::default(),
+    };
 
     let unet = unet_tensors(&file).map_err(refuse)?;
     let mut unet_config = infer::unet(&unet, family).map_err(refuse)?;
@@ -109,9 +114,10 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
         taesd,
         text: (text, text_config),
         text_2,
-        padding: family.padding(),
+        padding: configs.tokenizer.as_ref().and_then(folder::padding).unwrap_or_else(|| family.padding()),
         schedule,
-        zeros_for_empty: family == Family::Sdxl,
+        zeros_for_empty: family == Family::Sdxl
+            && configs.index.as_ref().and_then(|i| i.is("force_zeros_for_empty_prompt")).unwrap_or(true),
     })
 }
 

@@ -1,20 +1,26 @@
 //! Where the tiny decoder of a checkpoint is looked for, and its two sets of names.
+//!
+//! Beside the checkpoint first, then in the folders of models, then in the hub's cache (`wavedream models fetch taesd`).
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{Mapped, Refusal, Tensors, folder};
-use crate::diffusion::sd::config::Family;
+use crate::diffusion::{catalogue, hub, sd::config::Family};
 
 /// Beside the checkpoint: `taesd/` (diffusers), or `taesd_decoder.safetensors` and `taesd_encoder.safetensors`.
 pub fn beside(path: &Path, family: Family) -> Result<Option<Tensors>, Refusal> {
     let names: &[&str] = if family == Family::Sdxl { &["taesdxl", "taesd"] } else { &["taesd"] };
-    let around =
-        if path.is_dir() { vec![path, path.parent().unwrap_or(path)] } else { path.parent().into_iter().collect() };
-    for folder in around {
+    let above = path.parent().map(Path::to_owned);
+    let mut around: Vec<PathBuf> = if path.is_dir() { vec![path.to_owned()] } else { Vec::new() };
+    around.extend(above);
+    around.extend(catalogue::folders());
+    for folder in &around {
         for name in names {
-            let sub = folder.join(name);
-            if sub.join("config.json").is_file() {
-                return Ok(Some(named(&folder::weights(&sub)?)));
+            if let Some(found) = in_folder(&folder.join(name))? {
+                return Ok(Some(found));
             }
             let pair =
                 [format!("{name}_decoder.safetensors"), format!("{name}_encoder.safetensors")].map(|f| folder.join(f));
@@ -26,7 +32,13 @@ pub fn beside(path: &Path, family: Family) -> Result<Option<Tensors>, Refusal> {
             }
         }
     }
-    Ok(None)
+    let fetched = hub::Name::parse(names[0]).and_then(|n| hub::snapshot(&hub::Place::from_environment().cache, &n));
+    fetched.map_or(Ok(None), |folder| in_folder(&folder))
+}
+
+/// A folder as diffusers has it.
+fn in_folder(folder: &Path) -> Result<Option<Tensors>, Refusal> {
+    if folder.join("config.json").is_file() { Ok(Some(named(&folder::weights(folder)?))) } else { Ok(None) }
 }
 
 /// diffusers' names. The original files number the layers and have the squashing of the latent as layer 0 of the decoder.

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::{END, LENGTH};
+use super::{END, LENGTH, Learned};
 use crate::diffusion::sd::layers::{At, LayerNorm, Linear, attention, gelu, join_heads, quick_gelu, split_heads};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,17 @@ impl Clip {
             mask: Tensor::from_iter((0..LENGTH * LENGTH).map(future), device)?.reshape((LENGTH, LENGTH))?,
             config,
         })
+    }
+
+    /// Takes the vectors of learned words after its own.
+    pub fn learn(&mut self, learned: &Learned) -> Result<()> {
+        if learned.rows().is_empty() {
+            return Ok(());
+        }
+        let width = self.config.width;
+        let rows = Tensor::from_slice(learned.rows(), (learned.rows().len() / width, width), self.words.device())?;
+        self.words = Tensor::cat(&[&self.words, &rows.to_dtype(self.words.dtype())?], 0)?;
+        Ok(())
     }
 
     /// Prompts of [`LENGTH`] numbers each.

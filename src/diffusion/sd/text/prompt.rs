@@ -3,7 +3,7 @@
 //! A weight is written with its number; brackets without one are words like any other, as the tokenizer sees them. A
 //! prompt without weights is exactly what the model was trained on.
 
-use super::{END, LENGTH, START, Words};
+use super::{END, LENGTH, Learned, START};
 
 /// Weights that people mean; larger ones only break the picture.
 const HEAVIEST: f32 = 10.0;
@@ -18,11 +18,12 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// `padding` is what fills the places after the end: [`END`], or 0 for SD 2 and OpenCLIP-G.
-    pub fn of(prompt: &str, padding: u32) -> Self {
+    /// `padding` is what fills the places after the end: [`END`], or 0 for SD 2 and OpenCLIP-G. `learned`: words that
+    /// were taught to the text model.
+    pub fn of(prompt: &str, padding: u32, learned: &Learned) -> Self {
         let mut words: Vec<(u32, f32)> = Vec::new();
         for (text, weight) in weighted(prompt) {
-            words.extend(Words::get().encode(text).into_iter().map(|n| (n, weight)));
+            words.extend(learned.encode(text).into_iter().map(|n| (n, weight)));
         }
         let left_out = words.len().saturating_sub(LENGTH - 2);
         words.truncate(LENGTH - 2);
@@ -137,10 +138,10 @@ mod tests {
 
     #[test]
     fn a_prompt_is_filled_up_with_the_padding_and_cut_at_the_end() {
-        let tokens = Tokens::of("a watercolour of the sea at dawn", 0);
+        let tokens = Tokens::of("a watercolour of the sea at dawn", 0, &Learned::default());
         assert_eq!(tokens.numbers[..9], [START, 320, 18377, 539, 518, 2102, 536, 7689, END]);
         assert!(tokens.numbers.len() == LENGTH && tokens.numbers[9..].iter().all(|n| *n == 0) && !tokens.is_weighted());
-        let long = Tokens::of(&"sea ".repeat(80), END);
+        let long = Tokens::of(&"sea ".repeat(80), END, &Learned::default());
         assert_eq!((long.left_out, long.numbers.len(), long.numbers[76]), (5, LENGTH, END));
     }
 
