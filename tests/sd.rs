@@ -45,8 +45,8 @@ fn every_sampler_goes_the_same_way_as_diffusers() {
 }
 
 #[test]
-fn a_run_from_a_picture_begins_where_diffusers_begins_it() {
-    each(Case::from_a_picture);
+fn a_run_starts_from_pictures_begins_where_diffusers_begins_it() {
+    each(Case::starts_from_pictures);
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl Case {
         }
     }
 
-    pub fn from_a_picture(&self) {
+    pub fn starts_from_pictures(&self) {
         let noise = self.get("lcm_noise").flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for (sampler, steps, strength, name) in [
             (Sampler::Ddim, 5, 0.6, "from_ddim5_60"),

@@ -373,3 +373,29 @@ fn a_decoder_whose_numbers_are_large_does_not_overflow() {
     let found = player.paint(&said("a sea"), 1);
     assert!(found.image.iter().all(|v| v.is_finite()));
 }
+
+/// How long a pass takes by its pictures: `SD_MODEL=folder SD_CELLS=32 cargo test --release --test sd -- --ignored pass`.
+#[test]
+#[ignore = "prints times of SD_MODEL"]
+fn a_pass_of_several_pictures_is_timed() {
+    let path = std::env::var("SD_MODEL").expect("SD_MODEL names a checkpoint");
+    let cells: usize = std::env::var("SD_CELLS").map_or(32, |n| n.parse().unwrap());
+    let pool = Pool::new(wavedream::kernels::physical_cores());
+    let model = StableDiffusion::load(Path::new(&path), Settings::default(), &pool).unwrap();
+    let text = model.embed("a sea", Default::default()).unwrap();
+    let ready = model.ready(&text, [cells; 2]).unwrap();
+    let timesteps = [999.0, 749.0, 499.0, 249.0];
+    let mut best = [f64::INFINITY; 4];
+    for _ in 0..3 {
+        for n in [1, 2, 4] {
+            let x = Tensor::ones((n, 4, cells, cells), DType::F32, &Device::Cpu).unwrap();
+            let began = Instant::now();
+            model.answer(&x, &timesteps[..n], &ready, None).unwrap();
+            best[n - 1] = best[n - 1].min(began.elapsed().as_secs_f64());
+        }
+    }
+    for n in [1, 2, 4] {
+        let secs = best[n - 1];
+        println!("{n} pictures: {:.0} ms, {:.2} times as fast as one by one", secs * 1e3, n as f64 * best[0] / secs);
+    }
+}

@@ -188,10 +188,10 @@ fn summed(wanted: &[LoraUse]) -> Vec<(PathBuf, f32)> {
 
 impl Shared {
     fn read(&self, path: &Path, strength: &Strength) -> Result<Fitting, Refusal> {
-        let (fitting, _) = Lora::open(path)?.fit(&self.places)?;
+        let lora = Lora::open(path)?;
         let mut parts = Vec::new();
         let mut text = false;
-        for (place, product) in fitting {
+        for (place, product) in lora.fit(&self.places)?.layers {
             // Weights without a layer of their own, such as tables of words, are merged while loading or not at all.
             let Some(beside) = self.layers[place.part].get(&place.weight) else { continue };
             let (up, down) = product.halves().map_err(|what| Refusal::new(path, what))?;

@@ -76,19 +76,32 @@ pub struct Ready {
     pub guidance: Option<f32>,
 }
 
+/// Prompts that were encoded elsewhere, or why not.
+type Sent = std::result::Result<Vec<(Key, Embedded)>, String>;
+
+/// What a text was made ready for.
+#[derive(Clone, Copy, PartialEq)]
+struct MadeFor {
+    version: u64,
+    /// Of the U-Net's layers.
+    generation: u64,
+    size: [usize; 2],
+    guided: bool,
+    pictures: usize,
+}
+
 pub struct Said {
     reader: Arc<Reader>,
     zeros_for_empty: bool,
     /// Newest last.
     known: VecDeque<(Key, Embedded)>,
-    coming: Option<Receiver<std::result::Result<Vec<(Key, Embedded)>, String>>>,
+    coming: Option<Receiver<Sent>>,
     target: Option<Wanted>,
     now: Option<Rows>,
     glide: Option<Glide>,
     /// How often `now` has changed.
     version: u64,
-    /// Of version, generation of the layers, size, guided, pictures.
-    made: Option<((u64, u64, [usize; 2], bool, usize), Prepared)>,
+    made: Option<(MadeFor, Prepared)>,
     notes: Vec<String>,
 }
 
@@ -246,7 +259,7 @@ impl Said {
         let Some(now) = &self.now else { candle_core::bail!("nothing was said") };
         let distilled = unet.config().guidance_width.is_some();
         let guided = now.without.is_some() && guidance != 1.0 && !distilled;
-        let key = (self.version, generation, size, guided, pictures);
+        let key = MadeFor { version: self.version, generation, size, guided, pictures };
         let known = self.made.take().filter(|(known, _)| *known == key).map(|(_, prepared)| prepared);
         let prepared = match known {
             Some(prepared) => prepared,

@@ -36,6 +36,14 @@ pub struct Lora {
     layers: BTreeMap<String, Layer>,
 }
 
+/// What a LoRA changes of a model.
+pub struct Fit<'a> {
+    /// Each layer, and what is added to it.
+    pub layers: Vec<(&'a Place, Product)>,
+    /// Names of what it has besides.
+    pub left_out: Vec<String>,
+}
+
 /// The names of a layer's tensors in the file.
 #[derive(Debug, Clone, Default)]
 struct Layer {
@@ -104,8 +112,8 @@ impl Lora {
     /// Adds the LoRA to a checkpoint's tensors. Returns the layers that were left out.
     pub fn apply(&self, parts: &mut Parts, strength: f32) -> Result<Vec<String>, Refusal> {
         let places = Places::of(parts);
-        let (fitting, left_out) = self.fit(&places)?;
-        for (place, product) in fitting {
+        let Fit { layers, left_out } = self.fit(&places)?;
+        for (place, product) in layers {
             let tensors = match place.part {
                 0 => Some(&mut parts.unet.0),
                 1 => Some(&mut parts.text.0),
@@ -118,9 +126,9 @@ impl Lora {
         Ok(left_out)
     }
 
-    /// The layers of a model that the LoRA changes, and what it adds to each; and the names of those it has besides.
-    pub fn fit<'a>(&self, places: &'a Places) -> Result<(Vec<(&'a Place, Product)>, Vec<String>), Refusal> {
-        let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
+    /// Finds the layers of a model that the LoRA changes; none is an error.
+    pub fn fit<'a>(&self, places: &'a Places) -> Result<Fit<'a>, Refusal> {
+        let (mut layers, mut left_out) = (Vec::new(), Vec::new());
         let path = &self.file.path;
         for (name, layer) in &self.layers {
             let place = places.known.get(&flat(name)).and_then(|i| places.all.get(*i));
@@ -130,9 +138,9 @@ impl Lora {
             };
             let product = Product::new(&self.file, up, down, layer.alpha.as_deref());
             product.check(&place.shape, name).map_err(|what| Refusal::new(path, what))?;
-            fitting.push((place, product));
+            layers.push((place, product));
         }
-        if fitting.is_empty() {
+        if layers.is_empty() {
             let first = self.layers.keys().next().cloned().unwrap_or_default();
             let what = format!(
                 "fits no layer of {}: its first is {first}; use a LoRA made for this kind of model",
@@ -149,7 +157,7 @@ impl Lora {
                 left_out.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
             );
         }
-        Ok((fitting, left_out))
+        Ok(Fit { layers, left_out })
     }
 }
 
