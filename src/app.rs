@@ -2,7 +2,10 @@
 
 pub mod cli;
 pub mod commands;
+mod calibrations;
 mod dials;
+mod ear;
+mod effects;
 mod features;
 mod line;
 #[cfg(feature = "window")]
@@ -18,6 +21,9 @@ pub mod recording;
 mod remote;
 pub mod render;
 mod setup;
+mod spares;
+mod state_board;
+mod steering;
 #[cfg(feature = "window")]
 pub mod window;
 

@@ -21,6 +21,7 @@ mod inspect;
 mod latent_file;
 mod models;
 mod params;
+pub mod state_report;
 
 /// Does what was typed.
 pub fn run(command: Command) -> Result<()> {

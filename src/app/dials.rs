@@ -10,7 +10,10 @@ use crate::{
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
+    state::Mood,
 };
+
+use super::steering::Prompts;
 
 /// What the signal thread reads.
 pub struct SignalDials {
@@ -89,6 +92,7 @@ pub struct DreamDials {
     vivid: Handle,
     bright: Handle,
     prompt: Handle,
+    prompts: Prompts,
     negative: Handle,
     guidance: Handle,
     reads_text: bool,
@@ -114,6 +118,7 @@ impl DreamDials {
             vivid: table.handle("/dream/vivid")?,
             bright: table.handle("/dream/bright")?,
             prompt: table.handle("/dream/prompt")?,
+            prompts: Prompts::new(table)?,
             negative: table.handle("/dream/negative")?,
             guidance: table.handle("/dream/guidance")?,
             reads_text: card.reads_text,
@@ -128,7 +133,13 @@ impl DreamDials {
         })
     }
 
+    /// As it is when nothing steers.
     pub fn conditioning(&self) -> Conditioning {
+        self.conditioning_in(&Mood::default())
+    }
+
+    /// Steered by the state of the signal, where that was asked for.
+    pub fn conditioning_in(&self, mood: &Mood) -> Conditioning {
         Conditioning {
             genres: self.genres.iter().map(Handle::f32).collect(),
             vivid: self.vivid.f32(),
@@ -136,7 +147,7 @@ impl DreamDials {
             scene: self.scene.iter().map(Handle::f32).collect(),
             context: Vec::new(),
             text: self.reads_text.then(|| Text {
-                prompt: self.prompt.text().to_string(),
+                prompt: self.prompts.blended(&self.prompt.text(), mood),
                 negative: self.negative.text().to_string(),
                 guidance: Some(self.guidance.f32()).filter(|g| *g > 0.0),
                 ..Text::default()

@@ -22,6 +22,8 @@ use super::{
     remote::{self, Outside},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up},
+    state_board::StateBoard,
+    steering::Steering,
     trace_from_pulse,
     window::{
         self, Frame, Gpu, Key, KeyHelp, KeyPress, Level, Message, OverlayData, Pace, PanelPlace, StageApp,
@@ -79,6 +81,8 @@ struct Show {
     desk: Desk,
     midi: Midi,
     motion: Motion,
+    steering: Steering,
+    board: StateBoard,
     dreamer: Arc<Dreamer>,
     live: Live,
     deck: Deck,
@@ -152,6 +156,8 @@ impl Show {
             history: History::default(),
             mapped_at: None,
             midi: Midi::start(&table, desk.presets().folders())?,
+            steering: Steering::new(&table)?,
+            board: StateBoard::new(&table),
             motion,
             desk,
             dreamer,
@@ -208,7 +214,11 @@ impl Show {
     fn follow_desk(&mut self, delta_secs: f64) {
         self.desk.set_wall(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64));
         let mut told = self.midi.tick(&self.desk, &mut self.motion, Instant::now());
-        told.extend(self.motion.tick(delta_secs, &features(&self.live.report().pulse)));
+        let report = self.live.report();
+        self.steering.tick(&report.mood, &mut self.motion);
+        let (pulse, reading) = self.live.moving();
+        told.extend(self.motion.tick(delta_secs, &features(&pulse, &reading)));
+        self.board.show(Instant::now(), &report.pulse, &report.reading, &self.live.effects_words());
         self.desk.set_beat(self.motion.beat().position());
         told.extend(self.desk.tick(delta_secs));
         for text in told {
@@ -340,7 +350,7 @@ impl StageApp for Show {
             compositor.show(&picture);
         }
         self.dials.fill(&mut self.look);
-        trace_from_pulse(&self.live.report().pulse, &mut self.trace);
+        trace_from_pulse(&self.live.moving().0, &mut self.trace);
         let clock = FrameClock {
             time_secs: (frame.now - self.begun).as_secs_f64(),
             delta_secs: frame.delta_secs,
@@ -368,8 +378,8 @@ impl StageApp for Show {
     fn overlay(&mut self, data: &mut OverlayData) {
         let report = self.live.report();
         let stats = self.dreamer.stats();
-        data.source.clone_from(&report.source);
-        data.source_state.clone_from(&report.state);
+        data.source = report.source.to_string();
+        data.source_state = report.state.to_string();
         data.mapping = report.mapping.to_owned();
         data.latent.clone_from(&report.latent);
         data.model.clone_from(&self.painting_model);
@@ -396,7 +406,7 @@ impl StageApp for Show {
         data.follow(self.desk.table());
         if self.mapped_at.is_none_or(|at| at.elapsed() >= MAPPED) {
             self.mapped_at = Some(Instant::now());
-            let movers = self.midi.movers().chain(self.motion.movers()).chain(self.outside.movers());
+            let movers = self.midi.movers().chain(self.motion.movers()).chain(self.steering.movers()).chain(self.outside.movers());
             data.map(&movers.collect::<Vec<_>>());
         }
         data.history.clone_from(&self.history);

@@ -26,12 +26,12 @@ use crate::kernels::Pool;
 pub use config::Family;
 pub use files::{LoraUse, Refusal, is_ours};
 pub use schedule::{Prediction, Sampler, Schedule, ScheduleConfig, Spacing, Step};
-pub use text::{Blend, Tokens};
+pub use text::{Blend, Tokens, blends};
 pub use unet::Prepared;
 
 use files::{Lora, Parts};
 use layers::At;
-use text::{Clip, LENGTH, blends};
+use text::{Clip, LENGTH};
 use unet::Unet;
 use vae::{Decoder, Encoder, Tiny};
 

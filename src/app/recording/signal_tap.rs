@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::Sender;
 
 use super::{format, recorder::Note};
-use crate::signal::{Description, Flow, Read, Source, SourceError};
+use crate::signal::{Description, Flow, Happening, Read, Source, SourceError};
 
 /// Shared by the signal thread and whoever records.
 #[derive(Debug, Clone, Default)]
@@ -147,6 +147,10 @@ impl Source for Tapped {
 
     fn state(&self) -> Option<&str> {
         self.source.state()
+    }
+
+    fn happened(&mut self) -> Option<Happening> {
+        self.source.happened()
     }
 
     fn flow(&self) -> Option<&Flow> {
