@@ -1,8 +1,8 @@
 //! The program: command line, wiring, windows.
 
+mod calibrations;
 pub mod cli;
 pub mod commands;
-mod calibrations;
 mod dials;
 mod ear;
 mod effects;

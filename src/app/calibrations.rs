@@ -25,6 +25,7 @@ use crate::{control::Folders, state::Calibration};
 const VERSION: u32 = 1;
 const FILE: &str = "states.toml";
 /// Sources that are remembered; the one that was learned from least goes.
+#[cfg(any(feature = "window", test))]
 const MOST: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -52,6 +53,7 @@ pub fn read(file: &Path, source: &str) -> Result<Option<Calibration>, String> {
 ///
 /// # Errors
 /// A sentence, if it cannot be written, or is one that must not be written over.
+#[cfg(any(feature = "window", test))]
 pub fn write(file: &Path, source: &str, learned: Calibration) -> Result<(), String> {
     let mut known = all(file)?;
     known.version = VERSION;
@@ -80,9 +82,10 @@ fn all(file: &Path) -> Result<File, String> {
     };
     match toml::from_str::<File>(&text) {
         Ok(known) if known.version == VERSION => Ok(known),
-        Ok(known) => {
-            Err(format!("{name} is of version {}, and this wavedream reads {VERSION}; signals are learned anew", known.version))
-        }
+        Ok(known) => Err(format!(
+            "{name} is of version {}, and this wavedream reads {VERSION}; signals are learned anew",
+            known.version
+        )),
         Err(error) => {
             let why = error.message().replace('\n', " ");
             Err(format!("{name} is not understood ({why}); mend or delete it, signals are learned anew meanwhile"))

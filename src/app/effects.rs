@@ -29,8 +29,6 @@ const HEALTH_HOPS: u64 = HOPS_PER_SEC;
 pub struct Heard {
     pub pulse: Arc<Pulse>,
     pub reading: Reading,
-    /// The source and how it is, in a sentence.
-    pub words: Arc<str>,
 }
 
 /// Follows `/signal/effects`.
@@ -109,7 +107,7 @@ impl Effects {
             let words = format!("{}: {}", self.source, words(&ear.intake().health(), ear.reading()));
             self.words = words.into();
         }
-        Some(Heard { pulse: Arc::clone(ear.pulse()), reading: *ear.reading(), words: Arc::clone(&self.words) })
+        Some(Heard { pulse: Arc::clone(ear.pulse()), reading: *ear.reading() })
     }
 
     fn open(&mut self) {
@@ -130,6 +128,7 @@ impl Effects {
     }
 
     /// The source and how it is, or why it is not there; empty if none is wanted.
+    #[cfg(any(feature = "window", test))]
     pub fn words(&self) -> &Arc<str> {
         &self.words
     }
@@ -175,10 +174,10 @@ mod tests {
     fn it_is_heard_changed_and_let_go_by_its_parameter() {
         let (table, mut effects) = effects("synth://wind?rate=200");
         let heard = (0..120).filter_map(|_| effects.hop()).last().unwrap();
-        assert!(heard.pulse.points.iter().any(|x| *x != 0.0) && heard.words.starts_with("synth://wind?rate=200: "));
+        assert!(heard.pulse.points.iter().any(|x| *x != 0.0) && effects.words().starts_with("synth://wind?rate=200: "));
         table.set_from_text(&format!("{EFFECTS}=synth://rat"), Origin::Panel).unwrap();
         let heard = (0..60).filter_map(|_| effects.hop()).last().unwrap();
-        assert!(heard.words.starts_with("synth://rat: ") && heard.reading.kind == crate::state::Kind::Rodent);
+        assert!(effects.words().starts_with("synth://rat: ") && heard.reading.kind == crate::state::Kind::Rodent);
         table.set_from_text(&format!("{EFFECTS}="), Origin::Panel).unwrap();
         assert!(effects.hop().is_none() && effects.words().is_empty() && effects.messages().is_empty());
     }

@@ -227,7 +227,8 @@ impl Player {
         let Some(line) = &mut self.line else { return };
         line.set_beat(self.beat.position_at(Instant::now()));
         let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
-        for text in line.messages() {
+        let (told, mood) = (line.messages(), *line.ear().mood());
+        for text in told {
             self.message(text);
         }
         match stepped {
@@ -235,8 +236,7 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        let with = dials.conditioning_in(line.ear().mood());
-                        self.dreamer.submit(latent.clone(), with, dials.steps());
+                        self.dreamer.submit(latent.clone(), dials.conditioning_in(&mood), dials.steps());
                     }
                     self.tell(latent);
                 }

@@ -406,7 +406,12 @@ impl StageApp for Show {
         data.follow(self.desk.table());
         if self.mapped_at.is_none_or(|at| at.elapsed() >= MAPPED) {
             self.mapped_at = Some(Instant::now());
-            let movers = self.midi.movers().chain(self.motion.movers()).chain(self.steering.movers()).chain(self.outside.movers());
+            let movers = self
+                .midi
+                .movers()
+                .chain(self.motion.movers())
+                .chain(self.steering.movers())
+                .chain(self.outside.movers());
             data.map(&movers.collect::<Vec<_>>());
         }
         data.history.clone_from(&self.history);

@@ -16,8 +16,8 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    cli::{RenderArgs, one_line},
     calibrations,
+    cli::{RenderArgs, one_line},
     dials::{DreamDials, StageDials},
     effects::Effects,
     features::features,
@@ -149,9 +149,7 @@ impl Played {
 /// What a live source will bring is not there yet: its film is made no faster than it plays.
 fn wait_for_live(is_live: bool, begun: Instant, hop: u64) {
     let due = begun + Duration::from_nanos(hop * 1_000_000_000 / HOPS_PER_SEC);
-    if is_live
-        && let Some(wait) = due.checked_duration_since(Instant::now())
-    {
+    if is_live && let Some(wait) = due.checked_duration_since(Instant::now()) {
         std::thread::sleep(wait);
     }
 }

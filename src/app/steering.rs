@@ -51,7 +51,9 @@ impl Steering {
 
     fn find_genres(&mut self) {
         self.layout = self.table.layout();
-        let genre = |handle: Handle| Some((Arc::from(handle.path()), handle)).filter(|(path, _): &(Arc<str>, _)| path.starts_with(GENRES));
+        let genre = |handle: Handle| {
+            Some((Arc::from(handle.path()), handle)).filter(|(path, _): &(Arc<str>, _)| path.starts_with(GENRES))
+        };
         self.genres = self.table.all().into_iter().filter_map(genre).collect();
     }
 
@@ -90,6 +92,7 @@ impl Steering {
     }
 
     /// Every parameter that the state moves, for the panel.
+    #[cfg(any(feature = "window", test))]
     pub fn movers(&self) -> impl Iterator<Item = (String, String)> {
         let moods = self.moods.iter().filter(|(depth, _)| depth.f32() != 0.0).map(|(_, path)| path);
         let genres = self.genres.iter().filter(|_| self.mix.f32() > 0.0).map(|(path, _)| path);
@@ -128,7 +131,9 @@ fn blended_prompt(set: &str, texts: &[Arc<str>; 4], shares: &[f32; 4], words: f3
         return set.to_owned();
     }
     let kept = blends(set).into_iter().map(|(text, share)| (text.trim(), share * (1.0 - taken).max(0.0)));
-    let states = with.into_iter().flat_map(|(text, share)| blends(text).into_iter().map(move |(text, part)| (text, part * share)));
+    let states = with
+        .into_iter()
+        .flat_map(|(text, share)| blends(text).into_iter().map(move |(text, part)| (text, part * share)));
     // Within a blend a stroke parts prompts: one that was meant as a word becomes a comma.
     let spelt = |(text, share): (&str, f32)| format!("{}::{share:.3}", text.trim().replace('|', ","));
     kept.chain(states).filter(|(_, share)| *share >= 0.0005).map(spelt).collect::<Vec<_>>().join(" | ")
@@ -215,7 +220,10 @@ mod tests {
         assert_eq!(text("a sea", [0.0, 1.0, 0.0, 0.0], 1.0), "a sea", "a state without a prompt");
         assert_eq!(text("a sea", [1.0, 0.0, 0.0, 0.0], 0.5), "a sea::0.500 | a bright meadow::0.500");
         assert_eq!(text("a sea", [1.0, 0.0, 0.0, 0.0], 1.0), "a bright meadow::1.000");
-        assert_eq!(text("c::1 | d::1", [0.5, 0.0, 0.5, 0.0], 0.5), "c::0.250 | d::0.250 | a bright meadow::0.250 | night , fog::0.250");
+        assert_eq!(
+            text("c::1 | d::1", [0.5, 0.0, 0.5, 0.0], 0.5),
+            "c::0.250 | d::0.250 | a bright meadow::0.250 | night , fog::0.250"
+        );
         assert_eq!(text("a sea", [0.0, 0.0, 0.0, 1.0], 1.0), "a::0.250 | b::0.750");
         let shares = |prompt: &str| blends(prompt).iter().map(|(_, share)| share).sum::<f32>();
         assert!((shares(&text("a sea", [0.3, 0.0, 0.33, 0.37], 0.9)) - 1.0).abs() < 0.01);

@@ -3,12 +3,8 @@
 use super::Param;
 
 /// The states, as paths name them, and how sentences do.
-const STATES: [(&str, &str); 4] = [
-    ("awake", "awake and about"),
-    ("quiet", "awake and still"),
-    ("asleep", "asleep"),
-    ("dreaming", "dreaming"),
-];
+const STATES: [(&str, &str); 4] =
+    [("awake", "awake and about"), ("quiet", "awake and still"), ("asleep", "asleep"), ("dreaming", "dreaming")];
 /// A state without a genre.
 const NONE: &str = "none";
 
@@ -18,9 +14,9 @@ pub fn signal() -> Vec<Param> {
         Param::text("/signal/effects", "")
             .setup()
             .about("The source that moves the effects while the other paints; empty is the one that paints."),
-        Param::choice("/state/kind", ["auto", "rodent", "human", "other"])
-            .setup()
-            .about("Whose signal it is, for the bands and ratios that tell its state; auto goes by what the source says."),
+        Param::choice("/state/kind", ["auto", "rodent", "human", "other"]).setup().about(
+            "Whose signal it is, for the bands and ratios that tell its state; auto goes by what the source says.",
+        ),
     ]
 }
 
@@ -29,10 +25,12 @@ pub fn params<S: AsRef<str>>(genres: impl IntoIterator<Item = S>) -> Vec<Param> 
     let mut choices = vec![NONE.to_owned()];
     choices.extend(genres.into_iter().map(|name| name.as_ref().to_owned()));
     let mut params = vec![
-        Param::float("/steer/vivid", -1.0, 1.0, 0.0)
-            .about("How far arousal moves the mood: up to vivid when aroused, down to calm when not; below 0 the other way."),
-        Param::float("/steer/bright", -1.0, 1.0, 0.0)
-            .about("How far arousal moves the light: up to bright when aroused, down to dark when not; below 0 the other way."),
+        Param::float("/steer/vivid", -1.0, 1.0, 0.0).about(
+            "How far arousal moves the mood: up to vivid when aroused, down to calm when not; below 0 the other way.",
+        ),
+        Param::float("/steer/bright", -1.0, 1.0, 0.0).about(
+            "How far arousal moves the light: up to bright when aroused, down to dark when not; below 0 the other way.",
+        ),
         Param::float("/steer/mix", 0.0, 1.0, 0.0)
             .about("How strongly the genre of the state is mixed into what was set; 1 takes its place."),
     ];
@@ -47,10 +45,9 @@ pub fn params<S: AsRef<str>>(genres: impl IntoIterator<Item = S>) -> Vec<Param> 
             .about("How strongly the prompt of the state is blended into the prompt, for models that read."),
     );
     for (state, words) in STATES {
-        params.push(
-            Param::text(format!("/steer/prompt/{state}"), "")
-                .about(format!("What is to be seen when the signal is {words}, for models that read; empty is the prompt.")),
-        );
+        params.push(Param::text(format!("/steer/prompt/{state}"), "").about(format!(
+            "What is to be seen when the signal is {words}, for models that read; empty is the prompt."
+        )));
     }
     params.push(
         Param::float("/steer/secs", 0.1, 60.0, 4.0)

@@ -15,8 +15,8 @@ use super::ring::{Ring, reflect};
 use super::spread::Spread;
 use super::tones::{TONES, Tones};
 use super::{
-    Description, Flow, HOPS_PER_SEC, Happening, Health, MAPPING_RATE_HZ, Read, Settings, Source, SourceError, WINDOW_CHANNELS,
-    Window,
+    Description, Flow, HOPS_PER_SEC, Happening, Health, MAPPING_RATE_HZ, Read, Settings, Source, SourceError,
+    WINDOW_CHANNELS, Window,
 };
 use crate::Stamp;
 

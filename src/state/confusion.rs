@@ -65,9 +65,8 @@ impl Detected {
     /// Compares true events with the moments that were told: one that lies in an event, give or take `slack_secs`, is
     /// right. Both in the order of their time.
     pub fn compare(there: &[Happening], told_secs: &[f64], slack_secs: f64) -> Self {
-        let hits = |event: &Happening, at: f64| {
-            (event.start_secs - slack_secs..=event.end_secs + slack_secs).contains(&at)
-        };
+        let hits =
+            |event: &Happening, at: f64| (event.start_secs - slack_secs..=event.end_secs + slack_secs).contains(&at);
         Self {
             there: there.len(),
             told: told_secs.len(),

@@ -94,8 +94,7 @@ mod tests {
     use crate::signal::Channel;
 
     fn about(name: &str, rate_hz: f64, channels: &[(&str, &str)]) -> Description {
-        let channel =
-            |(name, unit): &(&str, &str)| Channel { name: (*name).into(), unit: (*unit).into(), rate_hz };
+        let channel = |(name, unit): &(&str, &str)| Channel { name: (*name).into(), unit: (*unit).into(), rate_hz };
         let channels = channels.iter().map(channel).collect();
         Description { name: name.into(), rate_hz, channels, ..Description::default() }
     }

@@ -198,7 +198,12 @@ impl StateMeter {
 
     fn pulse(&self, kind: BurstKind, before: f32, secs: f32) -> f32 {
         let found = self.found.iter().any(|burst| burst.kind == kind);
-        if found { 1.0 } else { before * (-1.0 / (secs * HOPS_PER_SEC as f32)).exp() }
+        let faded = before * (-1.0 / (secs * HOPS_PER_SEC as f32)).exp();
+        match found {
+            true => 1.0,
+            false if faded > 1e-4 => faded,
+            false => 0.0,
+        }
     }
 
     fn band_place(&mut self, band: usize) -> f32 {

@@ -105,7 +105,7 @@ impl RhythmMeter {
             resonator.power += resonator.follow * (re * re + im * im - resonator.power);
             *log = resonator.power.max(1e-280).ln();
         }
-        let above = above_the_line(&logs);
+        let above = prominences(&above_the_line(&logs));
         let inner = 1..RESONATORS - 1;
         let best = inner.max_by(|a, b| above[*a].total_cmp(&above[*b])).unwrap_or(self.at);
         let moves = best.abs_diff(self.at) <= 1 || above[best] > above[self.at] + PREFER;
@@ -167,6 +167,18 @@ fn above_the_line(logs: &[f64; RESONATORS]) -> [f64; RESONATORS] {
         highest = 0.5 * (square / RESONATORS as f64).sqrt();
     }
     above
+}
+
+/// How far each rises above the higher of the valleys to both its sides; 0 for what is no peak.
+fn prominences(above: &[f64; RESONATORS]) -> [f64; RESONATORS] {
+    let mut prominences = [0.0; RESONATORS];
+    for at in 1..RESONATORS - 1 {
+        if above[at] >= above[at - 1] && above[at] >= above[at + 1] {
+            let lowest = |side: &[f64]| side.iter().copied().fold(f64::INFINITY, f64::min);
+            prominences[at] = above[at] - lowest(&above[..at]).max(lowest(&above[at + 1..]));
+        }
+    }
+    prominences
 }
 
 #[cfg(test)]

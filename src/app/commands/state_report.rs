@@ -92,7 +92,9 @@ pub fn state_report(url: &str, seconds: Option<f64>, kind: &str) -> Result<State
     let source = signal::open(url)?;
     let about = source.description();
     if about.live {
-        bail!("{url}: is live; record it first (`wavedream play --record`), or see its state in the panel while it plays");
+        bail!(
+            "{url}: is live; record it first (`wavedream play --record`), or see its state in the panel while it plays"
+        );
     }
     let known_secs = about.duration_secs;
     let secs = match (seconds, known_secs) {
@@ -165,7 +167,8 @@ impl Listened {
         let found = |kind: &'static str| {
             let of_kind = |event: &&Happening| event.kind == kind && event.end_secs <= self.last_secs;
             let there: Vec<Happening> = self.there.iter().filter(of_kind).copied().collect();
-            let told: Vec<f64> = self.events.iter().filter(|event| event.kind == kind).map(|event| event.secs).collect();
+            let told: Vec<f64> =
+                self.events.iter().filter(|event| event.kind == kind).map(|event| event.secs).collect();
             let counts = Detected::compare(&there, &told, SLACK_SECS);
             (kind, Found { counts, recall: counts.recall(), precision: counts.precision() })
         };
@@ -181,7 +184,8 @@ impl Listened {
 }
 
 fn moment(reading: &Reading, truth: Option<State>) -> Moment {
-    let ratio = |of: fn(&crate::state::Ratios) -> f64| reading.ratios.as_ref().map(of).filter(|value| value.is_finite());
+    let ratio =
+        |of: fn(&crate::state::Ratios) -> f64| reading.ratios.as_ref().map(of).filter(|value| value.is_finite());
     Moment {
         secs: reading.signal_secs,
         state: reading.state.name(),
@@ -206,11 +210,18 @@ impl fmt::Display for StateReport {
             writeln!(f, "  {state:<9} {secs:>8.1} s   arousal {arousal:.2}")?;
         }
         for kind in ["ripple", "spindle", "burst"] {
-            let times: Vec<f64> = self.events.iter().filter(|event| event.kind == kind).map(|event| event.secs).collect();
+            let times: Vec<f64> =
+                self.events.iter().filter(|event| event.kind == kind).map(|event| event.secs).collect();
             if !times.is_empty() {
                 let first: Vec<String> = times.iter().take(6).map(|secs| format!("{secs:.2}")).collect();
                 let more = if times.len() > 6 { " …" } else { "" };
-                writeln!(f, "  {} {kind}s, {:.1} a minute: at {} s{more}", times.len(), 60.0 * times.len() as f64 / self.secs.max(1.0), first.join(", "))?;
+                writeln!(
+                    f,
+                    "  {} {kind}s, {:.1} a minute: at {} s{more}",
+                    times.len(),
+                    60.0 * times.len() as f64 / self.secs.max(1.0),
+                    first.join(", ")
+                )?;
             }
         }
         if let Some(truth) = &self.truth {

@@ -51,7 +51,7 @@ impl Listening {
                     None
                 });
                 slot.store(hop.map(Arc::new));
-                if !Arc::ptr_eq(&said.load(), effects.words()) {
+                if !Arc::ptr_eq(&**said.load(), effects.words()) {
                     said.store(Arc::new(Arc::clone(effects.words())));
                 }
                 for text in effects.messages() {
