@@ -43,7 +43,7 @@ fn the_states_ripples_and_spindles_of_the_synthetic_rat_are_told() {
     }
     let rates = events.map(|[there, found, told, right]| (found / there, right / told));
     let [(ripples, true_ripples), (spindles, true_spindles)] = rates;
-    assert!(ripples > 0.95 && true_ripples > 0.85, "ripples: recall {ripples:.2}, precision {true_ripples:.2}");
+    assert!(ripples > 0.9 && true_ripples > 0.9, "ripples: recall {ripples:.2}, precision {true_ripples:.2}");
     assert!(spindles > 0.6 && true_spindles > 0.65, "spindles: recall {spindles:.2}, precision {true_spindles:.2}");
 }
 

@@ -96,6 +96,7 @@ impl Ear {
             }
         }
         let secs = window.stamp.signal_secs;
+        self.state.set_dead(self.intake.dead());
         let state = &mut self.state;
         self.intake.hear(|frame, at_secs| state.push(frame, at_secs));
         let reading = state.hop(secs, self.intake.tones());

@@ -4,7 +4,7 @@
 //! it, the one that paints plays on, and effects follow that one meanwhile. [`Effects::hop`] is stepped by the film's
 //! clock in `render`; in `play` [`Listening`] steps it on a thread of its own.
 
-#[cfg(feature = "window")]
+#[cfg(any(feature = "window", test))]
 mod listening;
 
 #[cfg(feature = "window")]

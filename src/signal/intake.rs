@@ -295,6 +295,11 @@ impl Intake {
         self.heard = self.heard.max(self.newest);
     }
 
+    /// Which channels of the source stand still or are missing.
+    pub fn dead(&self) -> &[bool] {
+        &self.dead
+    }
+
     /// Mean power of bass, middle and treble since the last call; None for a source that is no sound.
     pub fn tones(&mut self) -> Option<[f64; TONES]> {
         self.tones.as_mut().map(Tones::take)

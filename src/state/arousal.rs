@@ -15,10 +15,21 @@ const LEAST_ENERGY: f64 = 1.0;
 const THETA_SHARE: f64 = 0.55;
 
 /// Follows the arousal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Arousal(f64);
 
+impl Default for Arousal {
+    /// Before anything is known: neither way.
+    fn default() -> Self {
+        Self(0.5)
+    }
+}
+
 impl Arousal {
+    pub fn now(&self) -> f64 {
+        self.0
+    }
+
     /// None while there is no signal, which calms down.
     pub fn hop(&mut self, kind: Kind, ratios: Option<&Ratios>, known: &Known) -> f64 {
         let goal = ratios.map_or(0.0, |ratios| goal(kind, ratios, known));

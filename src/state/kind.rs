@@ -52,15 +52,15 @@ impl Kind {
         if !BRAIN_RATE_HZ.contains(&about.rate_hz) {
             return Self::Other;
         }
-        let says = |word: &&str| {
-            let whole = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|part| part == *word);
+        let says = |word: &str| {
+            let whole = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
             whole(&address) || names.iter().any(|name| whole(name))
         };
-        if RODENT_WORDS.iter().any(|word| says(&word)) {
+        if RODENT_WORDS.iter().any(|word| says(word)) {
             return Self::Rodent;
         }
         let placed = names.iter().filter(|name| is_place(name)).count();
-        if HUMAN_WORDS.iter().any(|word| says(&word)) || (placed >= 2 && 2 * placed >= names.len()) {
+        if HUMAN_WORDS.iter().any(|word| says(word)) || (placed >= 2 && 2 * placed >= names.len()) {
             return Self::Human;
         }
         let is_sound = about.rate_hz >= SOUND_RATE_HZ && names.len() <= SOUND_CHANNELS;

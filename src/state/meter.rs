@@ -35,10 +35,13 @@ const SILENT: f64 = 9.0;
 /// The channel for the rhythm is chosen anew this often, if another is so much more rhythmic.
 const LEAD_HOPS: u64 = 2 * HOPS_PER_SEC;
 const LEAD_BETTER: f64 = 1.3;
+/// Theta waves and ripples exclude each other (Buzsáki 2015): what is as fast in theta is muscle or gamma. So much of
+/// the state with theta is theta.
+const THETA_SHARE: f32 = 0.85;
 /// The first second is the filters' own; bursts need to know the usual energy.
 const BEGIN_HOPS: u64 = HOPS_PER_SEC;
 const BURST_HOPS: u64 = 5 * HOPS_PER_SEC;
-/// Events a hop, at most: more than three detectors tell.
+/// Ripples a hop, at most; the other detectors tell one each.
 const MOST_BURSTS: usize = 8;
 
 /// What a person sets.
@@ -104,7 +107,7 @@ impl StateMeter {
             sleep: Sleep::default(),
             arousal: Arousal::default(),
             reading: Reading { kind, ..Reading::default() },
-            found: Vec::with_capacity(MOST_BURSTS),
+            found: Vec::with_capacity(MOST_BURSTS + 2),
             hop_begins: true,
             hops: 0,
         }
@@ -127,6 +130,18 @@ impl StateMeter {
         }
     }
 
+    /// Of the source's channels that are listened to, evenly chosen ones of many.
+    fn chosen(&self) -> impl Iterator<Item = usize> + use<> {
+        let (all, channels) = (self.source_channels, self.channels);
+        (0..channels).map(move |at| at * all / channels)
+    }
+
+    /// Which of the source's channels stand still or are missing.
+    pub fn set_dead(&mut self, dead: &[bool]) {
+        let chosen = self.chosen();
+        self.powers.set_dead(chosen.map(|channel| dead.get(channel).copied().unwrap_or(true)));
+    }
+
     /// Takes one frame of the source's channels at 512 Hz, at a moment of signal time.
     pub fn push(&mut self, frame: &[f64], secs: f64) {
         if std::mem::take(&mut self.hop_begins) {
@@ -134,14 +149,14 @@ impl StateMeter {
         }
         let mut values = [0.0; MOST_CHANNELS];
         let used = &mut values[..self.channels];
-        for (at, value) in used.iter_mut().enumerate() {
-            // Of more channels than are listened to, evenly chosen ones.
-            let channel = at * self.source_channels / self.channels;
+        for (value, channel) in used.iter_mut().zip(self.chosen()) {
             *value = frame.get(channel).copied().filter(|x| x.abs() < 1e100).unwrap_or_default();
         }
         if let Some(filtered) = self.powers.push(used).filter(|_| self.kind != Kind::Other) {
             let ripple = self.ripples.push(&filtered[..self.channels], secs);
-            self.found.extend(ripple.filter(|_| self.found.len() < MOST_BURSTS));
+            let [awake, _, _, dreaming] = self.reading.shares;
+            let in_theta = self.kind == Kind::Rodent && awake + dreaming > THETA_SHARE;
+            self.found.extend(ripple.filter(|_| !in_theta && self.found.len() < MOST_BURSTS));
         }
         self.rhythm.push(values[self.lead]);
     }
@@ -156,7 +171,8 @@ impl StateMeter {
         let ratios = self.powers.ratios();
         let settled = ratios.as_ref().filter(|_| self.hops > BEGIN_HOPS);
         self.sleep.hop(self.kind, settled, &mut self.known);
-        let arousal = self.arousal.hop(self.kind, settled, &self.known);
+        let begins = self.hops <= BEGIN_HOPS;
+        let arousal = if begins { self.arousal.now() } else { self.arousal.hop(self.kind, settled, &self.known) };
         let shares = self.sleep.shares().map(|share| share as f32);
         self.find_bursts(settled, shares[2], secs);
         let activity = settled.map_or(0.0, |ratios| self.known.energy.place(ratios.energy, LEAST_ENERGY));

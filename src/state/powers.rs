@@ -45,6 +45,8 @@ pub struct Powers {
     usual_energy: PerChannel,
     /// As of the last hop.
     live: [bool; MOST_CHANNELS],
+    /// Known to stand still, or to be missing.
+    dead: [bool; MOST_CHANNELS],
     samples: u32,
     state: [PerChannel; BANDS],
     eye: [PerChannel; BANDS],
@@ -74,9 +76,17 @@ impl Powers {
             energy_follow: follow(ENERGY_SECS.max(ENERGY_SAMPLES / source_hz)),
             usual_energy: none,
             live: [true; MOST_CHANNELS],
+            dead: [false; MOST_CHANNELS],
             samples: 0,
             state: [none; BANDS],
             eye: [none; BANDS],
+        }
+    }
+
+    /// Which channels stand still or are missing, as the intake knows.
+    pub fn set_dead(&mut self, dead: impl Iterator<Item = bool>) {
+        for ((known, live), dead) in self.dead.iter_mut().zip(&mut self.live).zip(dead) {
+            (*known, *live) = (dead, *live && !dead);
         }
     }
 
@@ -106,7 +116,9 @@ impl Powers {
         }
         let off = if self.channels >= LOCAL_CHANNELS { common } else { 0.0 };
         let mut local = [0.0; MOST_CHANNELS];
-        local.iter_mut().zip(&*frame).for_each(|(local, x)| *local = x - off);
+        for ((local, x), dead) in local.iter_mut().zip(&*frame).zip(&self.dead) {
+            *local = if *dead { 0.0 } else { x - off };
+        }
         self.bank.push(frame, &local[..self.channels])
     }
 
@@ -153,7 +165,7 @@ impl Powers {
 
     fn is_live(&self, channel: usize) -> bool {
         let energy = self.energy[channel];
-        energy > NOTHING && energy > DEAD * self.usual_energy[channel]
+        !self.dead[channel] && energy > NOTHING && energy > DEAD * self.usual_energy[channel]
     }
 
     /// Mean over the live channels of a value; None if none lives.

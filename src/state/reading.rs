@@ -34,7 +34,7 @@ impl Default for Reading {
             kind: Kind::default(),
             state: State::default(),
             shares: [0.0, 1.0, 0.0, 0.0],
-            arousal: 0.0,
+            arousal: 0.5,
             activity: 0.0,
             rhythm: Rhythm::default(),
             bands: [0.0; BANDS],
@@ -154,6 +154,6 @@ mod tests {
         assert_eq!(Reading { kind: Kind::Rodent, ..reading }.sentence(), "awake, arousal 0.83, 7.8 Hz");
         let slow = Rhythm { hz: 0.05, ..rhythm };
         assert_eq!(Reading { rhythm: slow, ..reading }.sentence(), "lively, arousal 0.83, every 20 s");
-        assert_eq!(Reading::default().sentence(), "quiet, arousal 0.00");
+        assert_eq!(Reading::default().sentence(), "quiet, arousal 0.50");
     }
 }

@@ -91,3 +91,33 @@ impl Drop for Listening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{app::full_table, app::setup::EFFECTS, control::Origin, diffusion};
+
+    /// Waits for something that happens within a hop or two on a machine with time.
+    fn soon(what: impl Fn() -> bool) -> bool {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !what() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        what()
+    }
+
+    #[test]
+    fn the_source_that_is_wanted_is_heard_by_the_real_clock_until_it_is_not() {
+        let table = full_table(&diffusion::card("box").unwrap());
+        let set = |source: &str| drop(table.set_from_text(&format!("{EFFECTS}={source}"), Origin::Osc).unwrap());
+        let listening = Listening::start(Effects::new(&table).unwrap()).unwrap();
+        assert!(listening.heard().is_none() && listening.words().is_empty());
+        set("synth://waves?rate=300");
+        assert!(soon(|| listening.heard().is_some() && listening.words().starts_with("synth://waves?rate=300: ")));
+        set("synth://wavs");
+        assert!(soon(|| listening.heard().is_none() && listening.words().contains("did you mean 'waves'")));
+        assert!(listening.messages().any(|text| text.contains("meanwhile")));
+        set("");
+        assert!(soon(|| listening.words().is_empty()));
+    }
+}

@@ -94,6 +94,7 @@ fn a_channel_that_is_pulled_out_does_not_change_the_state() {
         frame(secs, out);
         out[..4].fill(0.0);
     };
+    meter.set_dead(&[true, true, true, true, false, false, false, false]);
     run(&mut meter, 20, pulled, |meter| assert_eq!(meter.reading().state, State::Awake));
 }
 
@@ -162,4 +163,23 @@ fn what_was_learned_is_known_at_the_next_start() {
     let mut other = StateMeter::new(&about, StateSettings { kind: Some(Kind::Human) });
     other.start_with(&learned);
     assert_eq!(other.known.theta.quantile(0.5), None, "of another kind");
+}
+
+#[test]
+fn a_person_is_awake_at_rest_with_closed_eyes_or_asleep() {
+    use crate::signal::random::{Coloured, Random};
+    let mut random = Random::new(4);
+    let mut noise = [1, 2].map(|_| Coloured::new(512.0, 0.5, 50.0, 1.0, &mut random));
+    let mut meter = StateMeter::new(&about(256.0, 2, "µV"), StateSettings { kind: Some(Kind::Human) });
+    for _ in 0..2 {
+        for (alpha, slow, state) in [(0.0, 0.0, State::Awake), (2.0, 0.0, State::Quiet), (0.0, 8.0, State::Asleep)] {
+            let wave = |hz: f64, secs: f64| (std::f64::consts::TAU * hz * secs).sin();
+            let frame = |secs: f64, out: &mut Vec<f64>| {
+                let common = alpha * wave(10.0, secs) + slow * wave(1.1, secs);
+                out.extend(noise.iter_mut().map(|noise| common + noise.next(&mut random)));
+            };
+            run(&mut meter, 25, frame, |_| {});
+            assert_eq!(meter.reading().state, state, "{:?}", meter.reading());
+        }
+    }
 }
