@@ -1,8 +1,11 @@
 //! The program: command line, wiring, windows.
 
+mod calibrations;
 pub mod cli;
 pub mod commands;
 mod dials;
+mod ear;
+mod effects;
 mod features;
 mod line;
 #[cfg(feature = "window")]
@@ -17,6 +20,9 @@ pub mod recording;
 mod remote;
 pub mod render;
 mod setup;
+mod spares;
+mod state_board;
+mod steering;
 #[cfg(any(feature = "window", test))]
 mod vitals;
 #[cfg(feature = "window")]

@@ -33,20 +33,21 @@
 pub mod conditioner;
 mod error;
 pub mod file;
-mod filter;
+pub(crate) mod filter;
 pub mod health;
 mod inspect;
 mod intake;
 pub mod live;
 mod mix;
 mod pace;
-mod random;
+pub(crate) mod random;
 pub mod record;
 pub mod resample;
 mod ring;
 pub mod spread;
 mod stand_in;
 pub mod synth;
+mod tones;
 mod url;
 
 pub use conditioner::{Mains, Settings};
@@ -55,6 +56,7 @@ pub use health::{Ailment, Health, Watch};
 pub use inspect::{ChannelReport, Report, inspect};
 pub use intake::{Intake, Progress, Trace};
 pub use live::flow::Flow;
+pub use tones::{TONES, TONES_HZ};
 
 use crate::Stamp;
 use url::Address;
@@ -82,6 +84,16 @@ pub struct Annotation {
     /// None for a moment without length.
     pub duration_secs: Option<f64>,
     pub text: String,
+}
+
+/// Something short in a signal, by a source that made it itself and so knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Happening {
+    /// "ripple", "spindle".
+    pub kind: &'static str,
+    /// Signal time.
+    pub start_secs: f64,
+    pub end_secs: f64,
 }
 
 /// What a source says about itself.
@@ -126,6 +138,10 @@ pub trait Source: Send {
     }
     /// What the source knows of its own state, for the overlay and for tests ("awake").
     fn state(&self) -> Option<&str> {
+        None
+    }
+    /// The next thing that the source knows has happened in the signal it brought: what detectors are compared with.
+    fn happened(&mut self) -> Option<Happening> {
         None
     }
     /// How a live source arrives; None for what is not live.

@@ -77,6 +77,9 @@ pub struct ShowArgs {
     /// The same as SOURCE
     #[arg(short, long, value_name = "SOURCE")]
     source: Option<String>,
+    /// Another signal that moves the effects while the first one paints: its pulse, its onsets, what followers follow
+    #[arg(long, value_name = "SOURCE")]
+    pub effects_source: Option<String>,
     /// Start with this preset: its name, number or file
     #[arg(short, long, value_name = "NAME")]
     pub preset: Option<String>,
@@ -156,6 +159,9 @@ pub struct RenderArgs {
     /// Frames a second
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
     pub fps: u32,
+    /// Start with what earlier shows learned of the source's states (a film starts fresh if left out)
+    #[arg(long)]
+    pub calibrated: bool,
     /// Width and height of a frame (the model's picture if left out)
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
@@ -268,6 +274,12 @@ pub struct InspectArgs {
     /// How much of it to look at
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::secs)]
     pub seconds: Option<f64>,
+    /// Tell its states, rhythms and events, and how well they are told where the source knows them (synth://rat)
+    #[arg(long)]
+    pub state: bool,
+    /// What it is taken for with --state: auto, rodent, human or other
+    #[arg(long, value_name = "KIND", requires = "state", default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(crate::state::KIND_NAMES))]
+    pub kind: String,
     /// As JSON
     #[arg(long)]
     pub json: bool,

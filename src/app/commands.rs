@@ -22,6 +22,7 @@ mod latent_file;
 mod models;
 mod params;
 mod start_picture;
+pub mod state_report;
 
 /// Does what was typed.
 pub fn run(command: Command) -> Result<()> {

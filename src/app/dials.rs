@@ -13,7 +13,10 @@ use crate::{
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
+    state::Mood,
 };
+
+use super::steering::Prompts;
 
 /// What the signal thread reads.
 pub struct SignalDials {
@@ -93,6 +96,7 @@ pub struct DreamDials {
     vivid: Handle,
     bright: Handle,
     prompt: Handle,
+    prompts: Prompts,
     negative: Handle,
     guidance: Handle,
     way: WayDials,
@@ -116,6 +120,7 @@ impl DreamDials {
             vivid: table.handle("/dream/vivid")?,
             bright: table.handle("/dream/bright")?,
             prompt: table.handle("/dream/prompt")?,
+            prompts: Prompts::new(table)?,
             negative: table.handle("/dream/negative")?,
             guidance: table.handle("/dream/guidance")?,
             way: WayDials::new(table)?,
@@ -130,24 +135,35 @@ impl DreamDials {
         })
     }
 
+    /// As it is when nothing steers.
     pub fn conditioning(&self) -> Conditioning {
+        self.conditioning_in(&Mood::default())
+    }
+
+    /// Steered by the state of the signal, where that was asked for.
+    pub fn conditioning_in(&self, mood: &Mood) -> Conditioning {
         Conditioning {
             genres: self.genres.iter().map(Handle::f32).collect(),
             vivid: self.vivid.f32(),
             bright: self.bright.f32(),
             scene: self.scene.iter().map(Handle::f32).collect(),
             context: Vec::new(),
-            text: self.card.reads_text.then(|| self.text()),
+            text: self.card.reads_text.then(|| self.text_in(mood)),
             way: if self.card.reads_text { self.way.way() } else { Way::default() },
             feedback: self.feedback(),
             ..Conditioning::default()
         }
     }
 
-    /// What models that read are told.
+    /// What models that read are told when nothing steers.
+    #[cfg(feature = "window")]
     pub fn text(&self) -> Text {
+        self.text_in(&Mood::default())
+    }
+
+    fn text_in(&self, mood: &Mood) -> Text {
         Text {
-            prompt: self.prompt.text().to_string(),
+            prompt: self.prompts.blended(&self.prompt.text(), mood),
             negative: self.negative.text().to_string(),
             guidance: Some(self.guidance.f32()).filter(|g| *g > 0.0),
             blend: self.way.blend(),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::dials::SignalDials;
+use super::{dials::SignalDials, ear::Ear, spares::Spares};
 use crate::{
     control::{SetError, Table},
     latent::{self, Latent, Mapping, Shape, UnknownMapping},
-    signal::{self, HOPS_PER_SEC, Intake, Progress, Source, SourceError},
-    state::{Pulse, PulseMeter},
+    signal::{self, Intake, Progress, Source, SourceError},
+    state::Pulse,
 };
 
 /// Why the line does not start or goes no further.
@@ -23,12 +23,11 @@ pub enum LineError {
 
 /// A source, its conditioning and its mapping, as the dials say.
 pub struct Line {
-    intake: Intake,
+    ear: Ear,
     mapping: Box<dyn Mapping>,
     dials: SignalDials,
-    meter: PulseMeter,
-    pulse: Pulse,
     synth_state: Arc<str>,
+    latents: Spares<[f32]>,
     /// Position of the beat, in beats.
     beat: f64,
 }
@@ -41,34 +40,29 @@ impl Line {
     /// As [`Self::open`], with a source that is open already.
     pub fn with(source: Box<dyn Source>, table: &Table) -> Result<Self, LineError> {
         let dials = SignalDials::new(table)?;
-        let intake = Intake::from_source(source, dials.settings())?;
+        let ear = Ear::new(source, dials.settings(), table)?;
         let mapping = latent::mapping(&dials.mapping())?;
         // Nothing said: the source keeps the state that its address asks for.
         let synth_state = "auto".into();
-        Ok(Self {
-            intake,
-            mapping,
-            dials,
-            meter: PulseMeter::default(),
-            pulse: Pulse::default(),
-            synth_state,
-            beat: 0.0,
-        })
+        Ok(Self { ear, mapping, dials, synth_state, latents: Spares::default(), beat: 0.0 })
     }
 
     /// Reads the source up to this hop and makes its latent; None while there is nothing to make it of.
     pub fn latent_at_hop(&mut self, hop: u64, shape: Shape) -> Result<(Progress, Option<Latent>), LineError> {
         self.follow_dials()?;
-        let progress = self.intake.advance_to(hop as f64 / HOPS_PER_SEC as f64)?;
+        let progress = self.ear.advance_to_hop(hop)?;
         let samples = self.mapping.samples(shape);
-        let Some(window) = self.intake.window_at_hop_or_mirrored(hop, samples) else {
+        let Some(window) = self.ear.window_at_hop(hop, samples) else {
             return Ok((progress, None));
         };
-        self.pulse.clone_from(self.meter.follow(&window));
-        let mut values = vec![0.0; shape.len()];
-        self.mapping.map(&window, shape, &mut values);
-        let latent = Latent { stamp: window.stamp, shape, values: values.into() };
-        Ok((progress, Some(latent)))
+        let fits = |values: &[f32]| values.len() == shape.len();
+        let mut values = self.latents.take(fits, || vec![0.0; shape.len()].into());
+        if let Some(own) = Arc::get_mut(&mut values) {
+            own.fill(0.0);
+            self.mapping.map(&window, shape, own);
+        }
+        self.latents.keep(&values);
+        Ok((progress, Some(Latent { stamp: window.stamp, shape, values })))
     }
 
     /// Where the beat is at the next hop.
@@ -77,10 +71,10 @@ impl Line {
     }
 
     fn follow_dials(&mut self) -> Result<(), LineError> {
-        self.intake.apply(self.dials.settings());
+        self.ear.intake_mut().apply(self.dials.settings());
         let state = self.dials.synth_state();
         if state != self.synth_state {
-            self.intake.set("state", &state);
+            self.ear.intake_mut().set("state", &state);
             self.synth_state = state;
         }
         let wanted = self.dials.mapping();
@@ -96,16 +90,25 @@ impl Line {
 
     /// What has happened to the source since the last time and a person should read.
     pub fn messages(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.intake.message()).collect()
+        self.ear.messages()
     }
 
     /// Of the newest window.
-    pub fn pulse(&self) -> &Pulse {
-        &self.pulse
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        self.ear.pulse()
+    }
+
+    /// What is known of the signal.
+    pub fn ear(&self) -> &Ear {
+        &self.ear
+    }
+
+    pub fn ear_mut(&mut self) -> &mut Ear {
+        &mut self.ear
     }
 
     pub fn intake(&self) -> &Intake {
-        &self.intake
+        self.ear.intake()
     }
 
     pub fn mapping_name(&self) -> &'static str {

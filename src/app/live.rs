@@ -17,7 +17,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::{
+    calibrations,
     dials::DreamDials,
+    effects::{Effects, Listening},
     line::{Line, LineError},
     recording::SignalTap,
 };
@@ -26,7 +28,7 @@ use crate::{
     diffusion::{Conditioning, Dreamer},
     latent::Latent,
     signal::{self, Flow, HOPS_PER_SEC, Health, Trace},
-    state::Pulse,
+    state::{Calibration, Mood, Pulse, Reading},
 };
 
 /// Samples of each channel in the overlay: two seconds.
@@ -34,14 +36,33 @@ const SCOPE_SAMPLES: usize = 1024;
 const SCOPE_CHANNELS: usize = 32;
 /// Hops between two reports of scope and health, which cost more than the pulse.
 const HOPS_A_SCOPE: u64 = 2;
+/// Hops between two sentences on the state.
+const HOPS_A_LINE: u64 = 6;
 /// Pause before a source that failed is opened again.
 const RETRY: Duration = Duration::from_secs(2);
 /// Further behind than this, the clock starts anew instead of hurrying after.
 const MOST_BEHIND_HOPS: u64 = HOPS_PER_SEC;
 
-/// A line whose source is heard by whoever records.
+/// Time between two savings of what was learned of the signal.
+const SAVE_HOPS: u64 = 120 * HOPS_PER_SEC;
+
+/// A line whose source is heard by whoever records, and of which is known what was learned another evening.
 pub fn open(source: &str, table: &Table, tap: &SignalTap) -> Result<Line, LineError> {
-    Line::with(tap.wrap(signal::open(source)?), table)
+    let mut line = Line::with(tap.wrap(signal::open(source)?), table)?;
+    match calibrations::file().map_or(Ok(None), |file| calibrations::read(&file, source)) {
+        Ok(learned) => line.ear_mut().start_with(learned),
+        Err(why) => tracing::warn!("{why}"),
+    }
+    Ok(line)
+}
+
+/// Keeps what was learned. The disk may be slow: not for the signal thread while it plays.
+fn keep(source: &str, learned: Option<Calibration>) {
+    if let (Some(learned), Some(file)) = (learned, calibrations::file())
+        && let Err(why) = calibrations::write(&file, source, learned)
+    {
+        tracing::warn!("{why}");
+    }
 }
 
 /// The serial of the resident that pictures are asked of, and its dials.
@@ -50,11 +71,13 @@ pub type OfResident = (u64, DreamDials);
 /// What the signal thread tells.
 #[derive(Clone, Default)]
 pub struct Report {
-    pub source: String,
-    /// The source's own state, or why there is no signal.
-    pub state: String,
+    pub source: Arc<str>,
+    /// What is known of the signal, in a line, or why there is none.
+    pub state: Arc<str>,
     pub mapping: &'static str,
-    pub pulse: Pulse,
+    pub pulse: Arc<Pulse>,
+    pub reading: Reading,
+    pub mood: Mood,
     pub scope: Option<Arc<Trace>>,
     pub health: Arc<[Health]>,
     /// How a live source arrives.
@@ -70,6 +93,7 @@ pub struct Live {
     messages: Receiver<String>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    listening: Listening,
 }
 
 impl Live {
@@ -82,12 +106,15 @@ impl Live {
         dreamer: Arc<Dreamer>,
         (tap, beat): (SignalTap, BeatReader),
     ) -> std::io::Result<Self> {
-        let report = Arc::new(ArcSwap::from_pointee(Report { source: source.clone(), ..Report::default() }));
+        let report = Arc::new(ArcSwap::from_pointee(Report { source: source.as_str().into(), ..Report::default() }));
         let dials = Arc::new(ArcSwapOption::from_pointee(dials));
         let (sources, wanted) = bounded(1);
         let (told, messages) = bounded(16);
         let stop = Arc::new(AtomicBool::new(false));
+        let effects = Effects::new(&table).map_err(std::io::Error::other)?;
+        let listening = Listening::start(effects)?;
         let mut player = Player {
+            name: source.as_str().into(),
             source,
             line: Some(line),
             table,
@@ -112,9 +139,10 @@ impl Live {
                     player.fail("the signal thread stumbled (this is a fault in wavedream)");
                 }
             }
+            player.keep_learned();
         };
         let thread = std::thread::Builder::new().name("signal".into()).spawn(body)?;
-        Ok(Self { report, dials, sources, messages, stop, thread: Some(thread) })
+        Ok(Self { report, dials, sources, messages, stop, thread: Some(thread), listening })
     }
 
     /// The newest report.
@@ -124,7 +152,23 @@ impl Live {
 
     /// What went wrong since the last look.
     pub fn messages(&self) -> impl Iterator<Item = String> {
-        self.messages.try_iter()
+        self.messages.try_iter().chain(self.listening.messages())
+    }
+
+    /// The pulse and the reading that move the effects: of the source for them, or of the one that paints.
+    pub fn moving(&self) -> (Arc<Pulse>, Reading) {
+        match self.listening.heard() {
+            Some(heard) => (Arc::clone(&heard.pulse), heard.reading),
+            None => {
+                let report = self.report.load();
+                (Arc::clone(&report.pulse), report.reading)
+            }
+        }
+    }
+
+    /// The source of the effects and how it is; empty if it is the one that paints.
+    pub fn effects_words(&self) -> Arc<str> {
+        self.listening.words()
     }
 
     /// Opens another source; the old one plays until the new one is there. False if one is being opened already.
@@ -152,6 +196,8 @@ impl Drop for Live {
 /// What the thread holds.
 struct Player {
     source: String,
+    /// The same, for reports.
+    name: Arc<str>,
     line: Option<Line>,
     table: Table,
     dials: Arc<ArcSwapOption<OfResident>>,
@@ -187,7 +233,8 @@ impl Player {
         let Some(line) = &mut self.line else { return };
         line.set_beat(self.beat.position_at(Instant::now()));
         let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
-        for text in line.messages() {
+        let (told, mood) = (line.messages(), *line.ear().mood());
+        for text in told {
             self.message(text);
         }
         match stepped {
@@ -195,12 +242,13 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        let with = Conditioning { live: true, ..dials.conditioning() };
+                        let with = Conditioning { live: true, ..dials.conditioning_in(&mood) };
                         self.dreamer.submit(*serial, latent.clone(), with, dials.steps());
                     }
                     self.tell(latent);
                 }
                 if progress.ended && self.hop as f64 >= progress.reached_secs * HOPS_PER_SEC as f64 {
+                    self.keep_learned();
                     self.line = None;
                     self.retry_at = None;
                 }
@@ -212,11 +260,21 @@ impl Player {
     fn tell(&mut self, latent: Latent) {
         let Some(line) = &self.line else { return };
         let before = self.report.load();
+        let (reading, own) = (*line.ear().reading(), line.intake().state());
+        // A few times a second: nobody reads faster.
+        let state = if self.hop.is_multiple_of(HOPS_A_LINE) || before.state.is_empty() {
+            let told = reading.sentence();
+            own.map_or_else(|| told.as_str().into(), |own| format!("{told} ({own})").into())
+        } else {
+            Arc::clone(&before.state)
+        };
         let mut report = Report {
-            source: self.source.clone(),
-            state: line.intake().state().unwrap_or_default().to_owned(),
+            source: Arc::clone(&self.name),
+            state,
             mapping: line.mapping_name(),
-            pulse: line.pulse().clone(),
+            pulse: Arc::clone(line.pulse()),
+            reading,
+            mood: *line.ear().mood(),
             scope: before.scope.clone(),
             health: Arc::clone(&before.health),
             flow: line.intake().flow().cloned(),
@@ -227,11 +285,27 @@ impl Player {
             report.health = line.intake().health().into();
         }
         self.report.store(Arc::new(report));
+        if self.hop.is_multiple_of(SAVE_HOPS) {
+            let (source, learned) = (self.source.clone(), line.ear().calibration());
+            let save = move || keep(&source, learned);
+            if let Err(error) = std::thread::Builder::new().name("learned".into()).spawn(save) {
+                tracing::debug!("{error}");
+            }
+        }
+    }
+
+    /// Before the line goes.
+    fn keep_learned(&self) {
+        if let Some(line) = &self.line {
+            keep(&self.source, line.ear().calibration());
+        }
     }
 
     fn change_source(&mut self, source: String) {
         match open(&source, &self.table, &self.tap) {
             Ok(line) => {
+                self.keep_learned();
+                self.name = source.as_str().into();
                 self.source = source;
                 self.begin(line);
             }
@@ -256,13 +330,14 @@ impl Player {
 
     /// Lets go of the line, says why, and tries again soon.
     fn fail(&mut self, why: &str) {
+        self.keep_learned();
         self.line = None;
         self.retry_at = Some(Instant::now() + RETRY);
         let before = self.report.load_full();
-        if before.state != why {
+        if *before.state != *why {
             self.message(why.to_owned());
         }
-        self.report.store(Arc::new(Report { state: why.to_owned(), ..Report::clone(&before) }));
+        self.report.store(Arc::new(Report { state: why.into(), ..Report::clone(&before) }));
     }
 
     fn message(&self, text: String) {

@@ -21,6 +21,8 @@ use super::{
     remote::{self, Outside},
     render::stop_on_signal,
     setup::{Setup, declare_model, declare_shaders, set_up, steps_of_model},
+    state_board::StateBoard,
+    steering::Steering,
     trace_from_pulse,
     vitals::Vitals,
     window::{
@@ -89,6 +91,8 @@ struct Show {
     desk: Desk,
     midi: Midi,
     motion: Motion,
+    steering: Steering,
+    board: StateBoard,
     dreamer: Arc<Dreamer>,
     live: Live,
     deck: Deck,
@@ -171,6 +175,8 @@ impl Show {
             history: History::default(),
             mapped_at: None,
             midi: Midi::start(&table, desk.presets().folders())?,
+            steering: Steering::new(&table)?,
+            board: StateBoard::new(&table),
             motion,
             desk,
             dreamer,
@@ -228,7 +234,11 @@ impl Show {
     fn follow_desk(&mut self, delta_secs: f64) {
         self.desk.set_wall(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64));
         let mut told = self.midi.tick(&self.desk, &mut self.motion, Instant::now());
-        told.extend(self.motion.tick(delta_secs, &features(&self.live.report().pulse)));
+        let report = self.live.report();
+        self.steering.tick(&report.mood, &mut self.motion);
+        let (pulse, reading) = self.live.moving();
+        told.extend(self.motion.tick(delta_secs, &features(&pulse, &reading)));
+        self.board.show(Instant::now(), &report.pulse, &report.reading, &self.live.effects_words());
         self.desk.set_beat(self.motion.beat().position());
         told.extend(self.desk.tick(delta_secs));
         for text in told {
@@ -390,7 +400,7 @@ impl StageApp for Show {
             compositor.show(&picture);
         }
         self.dials.fill(&mut self.look);
-        trace_from_pulse(&self.live.report().pulse, &mut self.trace);
+        trace_from_pulse(&self.live.moving().0, &mut self.trace);
         let clock = FrameClock {
             time_secs: (frame.now - self.begun).as_secs_f64(),
             delta_secs: frame.delta_secs,
@@ -418,8 +428,8 @@ impl StageApp for Show {
     fn overlay(&mut self, data: &mut OverlayData) {
         let report = self.live.report();
         let stats = self.dreamer.stats();
-        data.source.clone_from(&report.source);
-        data.source_state.clone_from(&report.state);
+        data.source = report.source.to_string();
+        data.source_state = report.state.to_string();
         data.mapping = report.mapping.to_owned();
         data.latent.clone_from(&report.latent);
         self.residents.plays().clone_into(&mut data.model);
@@ -450,7 +460,12 @@ impl StageApp for Show {
         data.follow(self.desk.table());
         if self.mapped_at.is_none_or(|at| at.elapsed() >= MAPPED) {
             self.mapped_at = Some(Instant::now());
-            let movers = self.midi.movers().chain(self.motion.movers()).chain(self.outside.movers());
+            let movers = self
+                .midi
+                .movers()
+                .chain(self.motion.movers())
+                .chain(self.steering.movers())
+                .chain(self.outside.movers());
             data.map(&movers.collect::<Vec<_>>());
         }
         data.history.clone_from(&self.history);

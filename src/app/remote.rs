@@ -86,8 +86,8 @@ pub fn status(desk: &Desk, report: &Report, dreamer: &Dreamer) -> Status {
     Status {
         preset,
         preset_name,
-        source: report.source.clone(),
-        source_state: report.state.clone(),
+        source: report.source.to_string(),
+        source_state: report.state.to_string(),
         mapping: report.mapping.to_owned(),
         model: stats.model,
         channels: report.health.len(),

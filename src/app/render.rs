@@ -16,12 +16,15 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
+    calibrations,
     cli::{RenderArgs, one_line},
     dials::{DreamDials, StageDials},
+    effects::Effects,
     features::features,
     line::Line,
     recording::{Replay, Turn},
     setup::{Setup, declare_model, set_up, steps_of_model},
+    steering::Steering,
     trace_from_pulse,
 };
 use crate::{
@@ -29,6 +32,7 @@ use crate::{
     diffusion::{self, Model, Picture},
     signal::HOPS_PER_SEC,
     stage::{FrameClock, Look, Offscreen, SignalTrace, film::Film},
+    state::{Mood, Pulse, Reading},
 };
 
 mod replay;
@@ -44,7 +48,13 @@ pub fn run(args: RenderArgs) -> Result<()> {
         Some(file) => replay::set_up(&args, file)?,
         None => {
             let setup = set_up(&args.show)?;
-            let line = Line::open(&setup.source, setup.desk.table())?;
+            let mut line = Line::open(&setup.source, setup.desk.table())?;
+            if args.calibrated
+                && let Some(file) = calibrations::file()
+            {
+                let learned = calibrations::read(&file, &setup.source).map_err(anyhow::Error::msg)?;
+                line.ear_mut().start_with(learned);
+            }
             (setup, Played::Line(line))
         }
     };
@@ -137,11 +147,9 @@ impl Played {
 }
 
 /// What a live source will bring is not there yet: its film is made no faster than it plays.
-fn wait_for_live(line: &Line, begun: Instant, hop: u64) {
+fn wait_for_live(is_live: bool, begun: Instant, hop: u64) {
     let due = begun + Duration::from_nanos(hop * 1_000_000_000 / HOPS_PER_SEC);
-    if line.intake().description().live
-        && let Some(wait) = due.checked_duration_since(Instant::now())
-    {
+    if is_live && let Some(wait) = due.checked_duration_since(Instant::now()) {
         std::thread::sleep(wait);
     }
 }
@@ -150,6 +158,10 @@ fn wait_for_live(line: &Line, begun: Instant, hop: u64) {
 struct FrameMaker {
     desk: Desk,
     motion: Motion,
+    steering: Steering,
+    effects: Effects,
+    /// What moves the effects: of the source for them, or of the one that paints.
+    moving: (Arc<Pulse>, Reading),
     played: Played,
     model: Box<dyn Model>,
     dream: DreamDials,
@@ -187,6 +199,9 @@ impl FrameMaker {
         Ok(Self {
             recalls: desk.recalls(),
             motion: Motion::new(desk.table())?,
+            steering: Steering::new(desk.table())?,
+            effects: Effects::new(desk.table())?,
+            moving: (Arc::default(), Reading::default()),
             playing_model: desk.table().handle("/dream/model")?.text().to_string(),
             model_wanted: desk.table().handle("/dream/model")?,
             desk,
@@ -209,7 +224,10 @@ impl FrameMaker {
     /// Brings signal, picture and stage to frame `frame` and sends it on its way.
     fn step(&mut self, frame: u64) -> Result<()> {
         let clock = FrameClock::of_film(frame, f64::from(self.fps));
-        let features = self.played.line().map_or_else(Default::default, |line| features(line.pulse()));
+        if let Some(line) = self.played.line() {
+            self.steering.tick(line.ear().mood(), &mut self.motion);
+        }
+        let features = features(&self.moving.0, &self.moving.1);
         for message in self.motion.tick(clock.delta_secs, &features) {
             tracing::warn!("{message}");
         }
@@ -225,24 +243,39 @@ impl FrameMaker {
         };
         let shape = self.dream.latent_shape();
         let mut newest = None;
-        if let Some(line) = self.played.line() {
+        // As `Played::line`, which would borrow all of it.
+        let line = match &mut self.played {
+            Played::Line(line) => Some(line),
+            Played::Show { line, .. } => line.as_mut(),
+        };
+        if let Some(line) = line {
             while self.hop < last_hop.max(1) {
                 self.hop += 1;
-                wait_for_live(line, self.begun, self.hop);
+                let is_live = line.intake().description().live || self.effects.is_live();
+                wait_for_live(is_live, self.begun, self.hop);
                 line.set_beat(beat);
                 let (_, latent) = line.latent_at_hop(self.hop, shape)?;
                 for message in line.messages() {
                     tracing::warn!("{message}");
                 }
                 newest = latent.or(newest);
+                let heard = self.effects.hop();
+                for message in self.effects.messages() {
+                    tracing::warn!("{message}");
+                }
+                self.moving = match heard {
+                    Some(heard) => (heard.pulse, heard.reading),
+                    None => (Arc::clone(line.pulse()), *line.ear().reading()),
+                };
             }
-            trace_from_pulse(line.pulse(), &mut self.trace);
+            trace_from_pulse(&self.moving.0, &mut self.trace);
         }
         if let Some(latent) = newest {
             let due = (self.hop as f64 * self.dream.rate() / HOPS_PER_SEC as f64).ceil() as u64;
             if std::mem::replace(&mut self.due, due) != due {
                 let steps = self.dream.steps();
-                self.model.generate(&latent, &self.dream.conditioning(), steps, &mut self.picture)?;
+                let mood = self.played.line().map_or_else(Mood::default, |line| *line.ear().mood());
+                self.model.generate(&latent, &self.dream.conditioning_in(&mood), steps, &mut self.picture)?;
                 for note in self.model.notes() {
                     tracing::warn!("{note}");
                 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{UsageError, cli::ShowArgs, features::FEATURES};
+use super::{UsageError, cli::ShowArgs, features, state_board};
 use crate::{
     control::{self, Desk, Folders, Origin, Param, Presets, Table, Value},
     diffusion::{self, Card, Model},
@@ -13,6 +13,8 @@ use crate::{
 
 /// What plays when nothing is said.
 const FIRST_PRESET: &str = "01-ink";
+/// The source that moves effects.
+pub const EFFECTS: &str = "/signal/effects";
 const FIRST_SOURCE: &str = "synth://rat";
 
 /// A show that has not begun.
@@ -35,7 +37,8 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
         shaders = shaders.with_folder(folder);
     }
     let table = Table::new(control::builtin());
-    table.declare(control::motion::sources(FEATURES));
+    table.declare(control::motion::sources(features::names()));
+    table.declare(state_board::params());
     declare_shaders(&table, &shaders);
 
     let mut model = diffusion::load(args.model.as_deref().unwrap_or("box"))?;
@@ -63,6 +66,9 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     usual_steps(&table, model.card())?;
     steps_of_preset(&desk, model.card())?;
     warnings.extend(set_typed(&table, &args.set)?);
+    if let Some(source) = &args.effects_source {
+        table.set(EFFECTS, Value::text(source), Origin::CommandLine)?;
+    }
     if let Some(file) = &args.cues {
         warnings.extend(desk.open_cues(file)?);
     }
@@ -112,7 +118,8 @@ pub fn steps_of_model(desk: &Desk, name: &str, card: &Card) -> Result<()> {
 /// The table as it is before anything was typed: for `wavedream params` and the checks of presets.
 pub fn full_table(card: &Card) -> Table {
     let table = Table::new(control::builtin());
-    table.declare(control::motion::sources(FEATURES));
+    table.declare(control::motion::sources(features::names()));
+    table.declare(state_board::params());
     declare_shaders(&table, &ShaderLibrary::builtin());
     declare_model(&table, card);
     table
@@ -124,9 +131,15 @@ pub fn declare_model(table: &Table, card: &Card) {
     table.declare(control::genres(&card.genres));
     table.declare(control::scene(&card.scene));
     // Presets of the model in the box are presets whatever model plays: they turn what it does not have.
-    if let Some(of_box) = diffusion::card("box").ok().filter(|_| card.reads_text) {
+    let of_box = diffusion::card("box").ok().filter(|_| card.reads_text);
+    if let Some(of_box) = &of_box {
         table.declare(control::genres(&of_box.genres));
         table.declare(control::scene(&of_box.scene));
+    }
+    // A model without genres leaves what the states were given.
+    let genres = of_box.as_ref().map_or(&card.genres, |of_box| &of_box.genres);
+    if !genres.is_empty() {
+        table.declare(control::steering(genres));
     }
 }
 

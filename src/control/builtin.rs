@@ -2,16 +2,18 @@
 //!
 //! Effects and transitions declare their own at the head of their shader (`/effect/trails/amount`).
 
-use super::{Param, desk, history, midi, morph, motion};
+use super::{Param, desk, history, midi, morph, motion, steering};
 
 /// The same in every run, in the order of the signal's way to the screen.
 pub fn builtin() -> Vec<Param> {
     [
         signal(),
+        steering::signal(),
         latent(),
         dream(),
         way(),
         feedback(),
+        steering::params::<&str>([]),
         stage(),
         presets(),
         desk::shelf::params(),

@@ -16,6 +16,8 @@ pub use beat::Beat;
 pub use params::{params, sources};
 pub use reader::BeatReader;
 
+use std::sync::Arc;
+
 use envelope::Envelope;
 use lfo::Lfo;
 use params::BeatDials;
@@ -53,6 +55,11 @@ impl Motion {
             now_secs: 0.0,
             dials,
         })
+    }
+
+    /// Something else moves a parameter too, by an offset on its normal scale, in the next tick only.
+    pub fn aim(&mut self, path: &Arc<str>, offset: f64) {
+        self.targets.add(path, offset);
     }
 
     /// Moves on by `dt_secs`. `features` are what the signal says of itself, by name, 0..1. Returns what people should

@@ -186,12 +186,14 @@ pub struct Param {
     pub recall: Recall,
     /// Shows a state of the program, which alone writes it.
     pub read_only: bool,
+    /// Moves with the signal: recordings of the show leave it out, for the signal brings it back.
+    pub measured: bool,
 }
 
 impl Param {
     fn new(path: impl Into<String>, kind: Kind, default: Value) -> Self {
         let (unit, about) = (String::new(), String::new());
-        Self { path: path.into(), kind, default, unit, about, recall: Recall::Look, read_only: false }
+        Self { path: path.into(), kind, default, unit, about, recall: Recall::Look, read_only: false, measured: false }
     }
 
     pub fn float(path: impl Into<String>, min: f64, max: f64, default: f64) -> Self {
@@ -259,6 +261,12 @@ impl Param {
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self.never_recalled()
+    }
+
+    /// Only shows what is measured of the signal: as [`Self::read_only`], and not part of recordings either.
+    pub fn measured(mut self) -> Self {
+        self.measured = true;
+        self.read_only()
     }
 
     /// Where it stands in lists: the path without its last part, `dream/genre` for `/dream/genre/ink`.

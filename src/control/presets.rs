@@ -34,6 +34,7 @@ shipped!(
     "13-poster.toml",
     "14-deep.toml",
     "15-rat-brain.toml",
+    "16-dreamer.toml",
 );
 
 /// Where presets are besides the program itself.

@@ -205,7 +205,9 @@ impl Table {
             }
         }
         handle.mark(self.next_generation(), origin);
-        if let Some(tap) = &*self.0.tap.load() {
+        if let Some(tap) = &*self.0.tap.load()
+            && !param.measured
+        {
             // What becomes of it, and not what was asked: a choice by its name, a number within its range.
             let target = glides.iter().find(|glide| glide.handle.is(&handle)).map(|glide| Value::Float(glide.to));
             tap.tell(&param.path, What::Set { value: target.unwrap_or_else(|| handle.value()), secs }, origin);

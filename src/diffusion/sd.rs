@@ -35,7 +35,7 @@ pub use config::Family;
 pub use files::{About, Conversion, EmbeddingUse, LoraUse, Refusal, Sort, about, convert, is_ours};
 pub use reader::Embedded;
 pub use schedule::{Begin, Past, Prediction, Sampler, Schedule, ScheduleConfig, Spacing, Step};
-pub use text::{Blend, Tokens};
+pub use text::{Blend, Tokens, blends};
 pub use unet::Prepared;
 
 use autoencoders::Autoencoders;

@@ -81,6 +81,16 @@ impl Biquad {
         Self::high_pass(corner_hz, FRAC_1_SQRT_2, rate_hz)
     }
 
+    /// 12 dB an octave above `corner_hz`.
+    pub fn butterworth_low_pass_2(corner_hz: f64, rate_hz: f64) -> Self {
+        Self::low_pass(corner_hz, FRAC_1_SQRT_2, rate_hz)
+    }
+
+    /// `b0, b1, b2` and `a1, a2`, for who runs many channels side by side.
+    pub fn coefficients(&self) -> ([f64; 3], [f64; 2]) {
+        (self.b, self.a)
+    }
+
     /// The state in which a constant input `value` has always been there; returns the constant output.
     pub fn settle(&mut self, value: f64) -> f64 {
         let gain = self.b.iter().sum::<f64>() / (1.0 + self.a[0] + self.a[1]);

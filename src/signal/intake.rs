@@ -13,9 +13,10 @@ use super::pace::Pace;
 use super::resample::Resampler;
 use super::ring::{Ring, reflect};
 use super::spread::Spread;
+use super::tones::{TONES, Tones};
 use super::{
-    Description, Flow, HOPS_PER_SEC, Health, MAPPING_RATE_HZ, Read, Settings, Source, SourceError, WINDOW_CHANNELS,
-    Window,
+    Description, Flow, HOPS_PER_SEC, Happening, Health, MAPPING_RATE_HZ, Read, Settings, Source, SourceError,
+    WINDOW_CHANNELS, Window,
 };
 use crate::Stamp;
 
@@ -66,6 +67,12 @@ pub struct Intake {
     /// Of live sources.
     pace: Option<Pace>,
     ended: bool,
+    tones: Option<Tones>,
+    /// Samples before this one have been heard; the end of the newest window; where the ring stood when the source last
+    /// became another.
+    heard: u64,
+    newest: u64,
+    spread_from: u64,
 }
 
 impl Intake {
@@ -101,6 +108,10 @@ impl Intake {
             settings,
             pace: description.live.then(Pace::default),
             ended: false,
+            tones: Tones::new(rate_hz),
+            heard: 0,
+            newest: 0,
+            spread_from: 0,
             source,
         })
     }
@@ -115,6 +126,8 @@ impl Intake {
         self.spread = Spread::starting_within(channels, rate_hz, CHANGED_START_SECS);
         self.resampled = vec![0.0; channels];
         self.dead = vec![false; channels];
+        self.tones = Tones::new(rate_hz);
+        self.spread_from = self.ring.total();
     }
 
     /// Reads until windows may end at `signal_secs`, or the source is over, or (live) has brought nothing yet.
@@ -150,6 +163,9 @@ impl Intake {
     fn take(&mut self, block: &mut [f64]) {
         for frame in block.chunks_exact_mut(self.dead.len()) {
             self.conditioner.run(frame);
+            if let Some(tones) = &mut self.tones {
+                tones.push(frame);
+            }
             for (channel, dead) in self.dead.iter_mut().enumerate() {
                 *dead = self.conditioner.is_flat(channel);
             }
@@ -202,6 +218,7 @@ impl Intake {
     /// not, has one number and a mapping sees the signal move on. None only when nothing has come yet, or it is forgotten.
     pub fn window_at_hop_or_mirrored(&mut self, hop: u64, samples: usize) -> Option<Window> {
         let end = self.end_of(hop);
+        self.newest = end;
         let first_sample = (end + BEFORE_START).checked_sub(samples as u64)?;
         if end >= samples as u64 {
             return Some(Window { first_sample, ..self.window(hop, end, samples)? });
@@ -266,6 +283,34 @@ impl Intake {
             rate_hz: MAPPING_RATE_HZ as f64,
             channels: lists,
         }
+    }
+
+    /// Gives `take` the frames of the source's own channels, conditioned and at 512 Hz, each with its signal time, from
+    /// where the last call ended to the end of the newest window of [`Self::window_at_hop_or_mirrored`].
+    pub fn hear(&mut self, mut take: impl FnMut(&[f64], f64)) {
+        let past = self.spread.past();
+        let first = self.heard.max(self.spread_from + past.oldest());
+        for number in first..self.newest {
+            if let Some(frame) = past.frame(number - self.spread_from) {
+                take(frame, number as f64 / MAPPING_RATE_HZ as f64);
+            }
+        }
+        self.heard = self.heard.max(self.newest);
+    }
+
+    /// Which channels of the source stand still or are missing.
+    pub fn dead(&self) -> &[bool] {
+        &self.dead
+    }
+
+    /// Mean power of bass, middle and treble since the last call; None for a source that is no sound.
+    pub fn tones(&mut self) -> Option<[f64; TONES]> {
+        self.tones.as_mut().map(Tones::take)
+    }
+
+    /// What the source knows of its own signal, in the order of its beginnings.
+    pub fn happened(&mut self) -> Option<Happening> {
+        self.source.happened()
     }
 
     /// Changes the conditioning while it runs, without a click.

@@ -19,8 +19,8 @@ const HOPS_A_SCOPE: u64 = 2;
 
 /// Everything of the signal.
 pub fn signal(data: &mut PanelData, report: &Report) {
-    data.source.clone_from(&report.source);
-    data.source_state.clone_from(&report.state);
+    data.source = report.source.to_string();
+    data.source_state = report.state.to_string();
     report.mapping.clone_into(&mut data.mapping);
     data.latent.clone_from(&report.latent);
     if let Some(trace) = &report.scope {

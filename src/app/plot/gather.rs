@@ -7,11 +7,12 @@ use super::{
     lane::{Lane, Scale},
 };
 use crate::{
-    app::{dials::DreamDials, features::features, line::Line, setup::Setup},
+    app::{dials::DreamDials, features::features, line::Line, setup::Setup, steering::Steering},
     control::Motion,
     diffusion::Picture,
     latent::Latent,
     signal::{Channel, HOPS_PER_SEC, Source},
+    state::STATES,
 };
 
 /// Channels that are shown of a source with more.
@@ -82,18 +83,26 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
     let shown_channels = shown.iter().map(|channel| about.channels[*channel].clone()).collect();
     let (kept, samples) = Kept::new(source, shown, range);
     let mut line = Line::with(Box::new(kept), &table)?;
-    let mut motion = Motion::new(&table)?;
+    let (mut motion, mut steering) = (Motion::new(&table)?, Steering::new(&table)?);
     let dream = DreamDials::new(&table, model.card())?;
 
-    let mut lanes = [Lane::new("level", Scale::Range(0.0, 1.0)), Lane::new("onset", Scale::Range(0.0, 1.0))];
+    let whole = || Scale::Range(0.0, 1.0);
+    let states = Scale::Named(STATES.map(|state| state.name().to_owned()).into());
+    let mut lanes = [
+        Lane::new("level", whole()),
+        Lane::new("onset", whole()),
+        Lane::new("arousal", whole()),
+        Lane::new("state", states),
+    ];
     let hop_of = |secs: f64| (secs * HOPS_PER_SEC as f64).round() as u64;
     let last_hop = hop_of(from_secs + secs).max(1);
     // Each in the middle of its share of the figure.
     let mut due = (0..MOMENTS).map(|n| hop_of(from_secs + secs * (n as f64 + 0.5) / MOMENTS as f64).max(1)).peekable();
     let mut moments = Vec::new();
     for hop in 1..=last_hop {
+        steering.tick(line.ear().mood(), &mut motion);
         motion
-            .tick(1.0 / HOPS_PER_SEC as f64, &features(line.pulse()))
+            .tick(1.0 / HOPS_PER_SEC as f64, &features(line.pulse(), line.ear().reading()))
             .into_iter()
             .for_each(|text| tracing::warn!("{text}"));
         let beat = motion.beat().position();
@@ -104,8 +113,9 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
         line.messages().into_iter().for_each(|text| tracing::warn!("{text}"));
         let at_secs = hop as f64 / HOPS_PER_SEC as f64;
         if at_secs >= from_secs {
-            let pulse = line.pulse();
-            for (lane, value) in lanes.iter_mut().zip([pulse.level, pulse.onset]) {
+            let (pulse, reading) = (line.pulse(), line.ear().reading());
+            let state = STATES.iter().position(|state| *state == reading.state).unwrap_or_default();
+            for (lane, value) in lanes.iter_mut().zip([pulse.level, pulse.onset, reading.arousal, state as f32]) {
                 lane.values.push((at_secs, value));
             }
         }
@@ -113,7 +123,7 @@ pub fn gather(setup: Setup, source: Box<dyn Source>, from_secs: f64, secs: f64) 
             while due.next_if(|due| *due <= hop).is_some() {}
             if let Some(latent) = latent {
                 let mut picture = Picture::empty();
-                model.generate(&latent, &dream.conditioning(), dream.steps(), &mut picture)?;
+                model.generate(&latent, &dream.conditioning_in(line.ear().mood()), dream.steps(), &mut picture)?;
                 moments.push(Moment { at_secs, latent, picture });
             }
         }

@@ -164,7 +164,7 @@ impl Drop for Recorder {
 fn with_values(mut head: Head, table: &Table) -> Head {
     for handle in table.all() {
         let (param, offset) = (handle.param(), handle.offset());
-        if param.kind != Kind::Trigger {
+        if param.kind != Kind::Trigger && !param.measured {
             head.start.push((param.path.clone(), json_of(&handle.value())));
         }
         if offset != 0.0 {

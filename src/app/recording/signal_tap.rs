@@ -19,7 +19,7 @@ use super::{
     recorder::Note,
     signal_file::{Arrival, Block, Heard, SignalEar},
 };
-use crate::signal::{Description, Flow, Read, Source, SourceError};
+use crate::signal::{Description, Flow, Happening, Read, Source, SourceError};
 
 /// Shared by the signal thread and whoever records.
 #[derive(Debug, Clone, Default)]
@@ -177,6 +177,10 @@ impl Source for Tapped {
 
     fn state(&self) -> Option<&str> {
         self.source.state()
+    }
+
+    fn happened(&mut self) -> Option<Happening> {
+        self.source.happened()
     }
 
     fn flow(&self) -> Option<&Flow> {

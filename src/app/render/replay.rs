@@ -8,8 +8,9 @@ use super::{Played, RenderArgs};
 use crate::app::{
     cli::ShowArgs,
     recording::{Replay, Show},
-    setup::{self, Setup, usual_steps},
+    setup::{self, EFFECTS, Setup, usual_steps},
 };
+use crate::control::{Origin, Value};
 
 /// Opens a recorded show. What `--set` and `--model` say stays as it is, whatever the show does.
 pub fn set_up(args: &RenderArgs, file: &Path) -> Result<(Setup, Played)> {
@@ -40,8 +41,24 @@ pub fn set_up(args: &RenderArgs, file: &Path) -> Result<(Setup, Played)> {
         usual_steps(&table, setup.model.card())?;
         pinned.push("/dream/steps".to_owned());
     }
+    // The show's own is not recorded: only what can be had again moves the effects of its film.
+    let recorded = show.head.start.iter().find(|(path, _)| path == EFFECTS).and_then(|(_, value)| value.as_str());
+    let recorded = recorded.unwrap_or_default().to_owned();
+    let is_live = recorded.contains("://") && !recorded.starts_with("synth://") && !recorded.starts_with("file://");
+    if args.show.effects_source.is_some() || is_live {
+        pinned.push(EFFECTS.to_owned());
+    }
+    if is_live && args.show.effects_source.is_none() {
+        setup.warnings.push(format!(
+            "{}: its effects were moved by {recorded}, which is not in it; --effects-source puts another in its place",
+            file.display()
+        ));
+    }
     let mut replay = Replay::new(show, pinned);
     replay.begin(&table);
+    if let Some(source) = &args.show.effects_source {
+        table.set(EFFECTS, Value::text(source), Origin::CommandLine)?;
+    }
     setup.warnings.extend(setup::set_typed(&table, &args.show.set)?);
     let played = Played::Show { replay: Box::new(replay), line: None, hop_zero_secs: 0.0, own_model };
     Ok((setup, played))

@@ -1,7 +1,7 @@
 //! A generator of frames as an endless source.
 
 use crate::signal::url::Address;
-use crate::signal::{Channel, Description, Read, Source, SourceError};
+use crate::signal::{Channel, Description, Happening, Read, Source, SourceError};
 
 /// Makes one frame after the other.
 pub trait Generator: Send {
@@ -10,6 +10,9 @@ pub trait Generator: Send {
         false
     }
     fn state(&self) -> Option<&str> {
+        None
+    }
+    fn happened(&mut self) -> Option<Happening> {
         None
     }
 }
@@ -59,5 +62,9 @@ impl<G: Generator> Source for Player<G> {
 
     fn state(&self) -> Option<&str> {
         self.generator.state()
+    }
+
+    fn happened(&mut self) -> Option<Happening> {
+        self.generator.happened()
     }
 }

@@ -10,10 +10,12 @@ mod probe;
 mod rhythms;
 mod states;
 
+use std::collections::VecDeque;
+
 use super::player::{Generator, Player};
 use crate::signal::random::{Coloured, Random};
 use crate::signal::url::Address;
-use crate::signal::{Source, SourceError};
+use crate::signal::{Happening, Source, SourceError};
 use probe::Probe;
 use rhythms::Rhythms;
 use states::{State, States};
@@ -23,6 +25,8 @@ const CHANNELS: u64 = 32;
 /// Noise of one electrode and its amplifier: slow and white part, µV.
 const OWN_UV: f64 = 9.0;
 const WHITE_UV: f64 = 2.0;
+/// Events that nobody asks for are forgotten.
+const MOST_HAPPENINGS: usize = 256;
 
 struct Rat {
     random: Random,
@@ -30,6 +34,9 @@ struct Rat {
     rhythms: Rhythms,
     probe: Probe,
     own: Vec<Coloured>,
+    rate_hz: f64,
+    frames: u64,
+    happenings: VecDeque<Happening>,
 }
 
 pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
@@ -51,6 +58,9 @@ pub fn open(address: &Address) -> Result<Box<dyn Source>, SourceError> {
         probe: Probe::new(channels, &mut random),
         own: (0..channels).map(|_| Coloured::new(rate_hz, 1.0, 80.0, 1.2, &mut random)).collect(),
         random,
+        rate_hz,
+        frames: 0,
+        happenings: VecDeque::with_capacity(MOST_HAPPENINGS),
     };
     let names = (1..=channels).map(|channel| (format!("lfp {channel:02}"), "µV"));
     Ok(Box::new(Player::new(rat, address, rate_hz, names)?))
@@ -61,6 +71,14 @@ impl Generator for Rat {
         let random = &mut self.random;
         let level = self.states.next(random);
         let rhythms = self.rhythms.next(&level, random);
+        for (kind, length_secs) in self.rhythms.begun().into_iter().flatten() {
+            if self.happenings.len() == MOST_HAPPENINGS {
+                self.happenings.pop_front();
+            }
+            let start_secs = self.frames as f64 / self.rate_hz;
+            self.happenings.push_back(Happening { kind, start_secs, end_secs: start_secs + length_secs });
+        }
+        self.frames += 1;
         self.probe.mix(&rhythms, frame);
         for (x, own) in frame.iter_mut().zip(&mut self.own) {
             *x += OWN_UV * own.next(random) + WHITE_UV * random.normal();
@@ -73,5 +91,9 @@ impl Generator for Rat {
 
     fn state(&self) -> Option<&str> {
         Some(State::name(self.states.now()))
+    }
+
+    fn happened(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
     }
 }

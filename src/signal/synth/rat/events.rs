@@ -26,8 +26,10 @@ const REACH_SECS: f64 = 0.09;
 const HIGHEST: f64 = 0.45;
 
 impl Spindle {
-    pub fn begin(&mut self, random: &mut Random) {
-        if self.at_secs >= self.length_secs {
+    /// Gives its length, if none is running.
+    pub fn begin(&mut self, random: &mut Random) -> Option<f64> {
+        let free = self.at_secs >= self.length_secs;
+        if free {
             *self = Self {
                 at_secs: 0.0,
                 length_secs: random.between(0.5, 1.5),
@@ -36,6 +38,7 @@ impl Spindle {
                 phase: TAU * random.unit(),
             };
         }
+        free.then_some(self.length_secs)
     }
 
     pub fn next(&mut self, rate_hz: f64) -> f64 {
@@ -60,8 +63,10 @@ pub struct Ripple {
 }
 
 impl Ripple {
-    pub fn begin(&mut self, random: &mut Random) {
-        if self.left_secs <= 0.0 {
+    /// Gives its length, if none is running.
+    pub fn begin(&mut self, random: &mut Random) -> Option<f64> {
+        let free = self.left_secs <= 0.0;
+        if free {
             *self = Self {
                 left_secs: 2.0 * REACH_SECS,
                 hz: random.between(140.0, 190.0),
@@ -69,6 +74,7 @@ impl Ripple {
                 phase: TAU * random.unit(),
             };
         }
+        free.then_some(2.0 * REACH_SECS)
     }
 
     /// Sharp wave and ripple.

@@ -69,6 +69,7 @@ pub struct Rhythms {
     muscle: Coloured,
     muscle_before: [f64; 2],
     effort: Coloured,
+    begun: [Option<(&'static str, f64)>; 2],
 }
 
 impl Rhythms {
@@ -90,6 +91,7 @@ impl Rhythms {
             muscle: Coloured::new(rate_hz, 100.0, 400.0, 1.0, random),
             muscle_before: [0.0; 2],
             effort: Coloured::new(rate_hz, 0.3, 0.3, 2.0, random),
+            begun: [None; 2],
         }
     }
 
@@ -109,19 +111,25 @@ impl Rhythms {
         let awake_up = 1.0 + 0.6 * (level.slow / SLOW_UV) * up_state;
         out[SLOW_GAMMA] = level.slow_gamma * slow_ride * awake_up * self.slow_gamma.next(random);
         out[FAST_GAMMA] = level.fast_gamma * fast_ride * awake_up * self.fast_gamma.next(random);
+        self.begun = [None; 2];
         if new_cycle && random.unit() < level.spindles {
-            self.spindle.begin(random);
+            self.begun[0] = self.spindle.begin(random).map(|secs| ("spindle", secs));
         }
         out[SPINDLE] = self.spindle.next(self.rate_hz);
         // In sleep ripples come with the up states of the cortex.
         let asleep = (level.slow / SLOW_UV).min(1.0);
         let chance = level.ripples_hz / self.rate_hz * (1.0 + asleep * (2.0 * up_state - 1.0).clamp(-1.0, 1.0));
         if random.unit() < chance {
-            self.ripple.begin(random);
+            self.begun[1] = self.ripple.begin(random).map(|secs| ("ripple", secs));
         }
         (out[SHARP_WAVE], out[RIPPLE]) = self.ripple.next(self.rate_hz);
         out[MUSCLE] = self.muscle(level, theta_cos, random);
         out
+    }
+
+    /// The events that the last frame began: what, and for how many seconds.
+    pub fn begun(&self) -> [Option<(&'static str, f64)>; 2] {
+        self.begun
     }
 
     fn theta(&mut self, level: &Level, random: &mut Random, out: &mut [f64; COUNT]) -> f64 {
