@@ -21,7 +21,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use crate::kernels::Pool;
+use crate::kernels::{Element, Instructions, Pool};
 
 pub use config::Family;
 pub use files::{LoraUse, Refusal, is_ours};
@@ -30,7 +30,7 @@ pub use text::{Blend, Tokens};
 pub use unet::Prepared;
 
 use files::{Lora, Parts};
-use layers::At;
+use layers::{At, Engine};
 use text::{Clip, LENGTH, blends};
 use unet::Unet;
 use vae::{Decoder, Encoder, Tiny};
@@ -55,6 +55,8 @@ pub struct Settings {
     pub sampler: Option<Sampler>,
     pub decoder: DecoderChoice,
     pub loras: Vec<LoraUse>,
+    /// Of the U-Net's products; sums, norms, text and autoencoder are float32 always.
+    pub precision: Element,
     /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
     pub noise: Option<Vec<f32>>,
 }
@@ -125,17 +127,19 @@ impl StableDiffusion {
     fn build(parts: Parts, settings: Settings, pool: &Pool) -> Result<Self, Refusal> {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
+        let engine = Engine::new(pool, Instructions::best(), settings.precision);
+        let exact = engine.exact();
         let (tensors, config) = &parts.unet;
-        let unet = Unet::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+        let unet = Unet::new(&At::root(tensors, &engine), config.clone()).map_err(failed)?;
         tensors.check("unet", &path)?;
         let (tensors, config) = &parts.text;
         let (is_clip, width) = (config.width, unet.config().cross);
-        let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+        let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
         tensors.check("text_encoder", &path)?;
         let clip_2 = match &parts.text_2 {
             None => None,
             Some((tensors, config)) => {
-                let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+                let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
                 tensors.check("text_encoder_2", &path)?;
                 Some(clip)
             }
@@ -147,7 +151,7 @@ impl StableDiffusion {
             );
             return Err(Refusal::new(&path, what));
         }
-        let autoencoder = autoencoder(&parts, &settings, pool)?;
+        let autoencoder = autoencoder(&parts, &settings, &exact)?;
         let card = model::card(&parts, &settings);
         Ok(Self {
             name: parts.name,
@@ -362,18 +366,18 @@ impl StableDiffusion {
     }
 }
 
-fn autoencoder(parts: &Parts, settings: &Settings, pool: &Pool) -> Result<Autoencoder, Refusal> {
+fn autoencoder(parts: &Parts, settings: &Settings, engine: &Engine) -> Result<Autoencoder, Refusal> {
     let path = &parts.path;
     let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
     let tiny = |tensors: &files::Tensors, path: &Path| {
-        let tiny = Tiny::new(&At::root(tensors, pool), tensors).map_err(failed)?;
+        let tiny = Tiny::new(&At::root(tensors, engine), tensors).map_err(failed)?;
         tensors.check("taesd", path)?;
         Ok(Autoencoder::Tiny(Box::new(tiny)))
     };
     match (&settings.decoder, &parts.vae, &parts.taesd) {
         (DecoderChoice::Tiny, _, Some(tensors)) | (DecoderChoice::Own, None, Some(tensors)) => tiny(tensors, path),
         (DecoderChoice::Own, Some((tensors, config)), _) => {
-            let root = At::root(tensors, pool);
+            let root = At::root(tensors, engine);
             let decoder = Decoder::new(&root, config).map_err(failed)?;
             let encoder = Encoder::new(&root, config).map_err(failed)?;
             tensors.check("vae", path)?;

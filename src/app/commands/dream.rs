@@ -64,7 +64,7 @@ fn options(args: &DreamArgs) -> Result<diffusion::Options> {
     };
     let loras = args.lora.iter().map(|text| LoraUse::typed(text)).collect();
     let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
-    let stable = Settings { sampler, decoder, loras, noise };
+    let stable = Settings { sampler, decoder, loras, noise, ..Settings::default() };
     Ok(diffusion::Options { stable, ..diffusion::Options::default() })
 }
 

@@ -8,9 +8,12 @@ mod blocks;
 mod time;
 mod transformer;
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 
-use super::layers::{At, Conv3, GroupNorm, Linear, silu};
+use super::layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of};
+use crate::kernels::{Element, Keys, Parts};
 use blocks::{Level, Middle, Side};
 
 pub use blocks::Resnet;
@@ -91,13 +94,23 @@ impl UnetConfig {
 /// What the U-Net is told besides the timestep, made ready; a row for each text of a batch, or one for all.
 #[derive(Clone)]
 pub struct Prepared {
-    /// Keys and values of each cross-attention, (rows, heads, words, width).
-    pub(super) words: Vec<(Tensor, Tensor)>,
+    /// Of each cross-attention.
+    words: Vec<Words>,
     /// SDXL's added embedding, (rows, 4 x channels).
     added: Option<Tensor>,
 }
 
+/// Keys and values of a cross-attention.
+#[derive(Clone)]
+enum Words {
+    /// (rows, heads, words, width) each.
+    Tensors(Tensor, Tensor),
+    /// For the CPU's kernels, row by row.
+    Packed(Arc<[Keys]>),
+}
+
 pub struct Unet {
+    engine: Engine,
     config: UnetConfig,
     conv_in: Conv3,
     time: [Linear; 2],
@@ -115,9 +128,11 @@ impl Unet {
         let (channels, width) = (&config.channels, config.time_width());
         let base = channels[0];
         let mut slots = 0;
-        let time = at.at("time_embedding");
+        // What knows the timestep is small and always float32.
+        let exact = at.engine.exact();
+        let time = at.on(&exact).at("time_embedding");
         let added = config.added.as_ref().map(|a| {
-            let at = at.at("add_embedding");
+            let at = at.on(&exact).at("add_embedding");
             [Linear::new(&at.at("linear_1"), a.inputs, width), Linear::new(&at.at("linear_2"), width, width)]
         });
         let mut down = Vec::new();
@@ -136,6 +151,7 @@ impl Unet {
             )?);
         }
         Ok(Self {
+            engine: at.engine.clone(),
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
@@ -193,6 +209,9 @@ impl Unet {
             time = time.broadcast_as((rows, time.dim(1)?))?.contiguous()?;
         }
         let time = silu(&time)?;
+        if x.device().is_cpu() {
+            return each_row(x, |row| self.run(x, row, &time.narrow(0, row, 1)?, with));
+        }
 
         let mut x = self.conv_in.forward(x)?;
         let mut kept = vec![x.clone()];
@@ -204,6 +223,29 @@ impl Unet {
             x = level.up(x, &time, with, &mut kept)?;
         }
         self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+    }
+
+    /// One row on the CPU, from map to map; `time` (1, width) is that row's.
+    fn run(&self, x: &Tensor, row: usize, time: &Tensor, with: &Prepared) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        let (size, base) = ([h, w], self.config.channels[0]);
+        let first = self.engine.map_of(x, row, &Parts::one(self.config.inputs))?;
+        let mut begin = self.engine.map(base, size, Element::Float32);
+        self.conv_in.run(&first, After::default(), &mut begin);
+        let mut kept = vec![begin];
+        for level in &self.down {
+            level.run_down(time, with, row, &mut kept)?;
+        }
+        let Some(last) = kept.last() else { candle_core::bail!("the U-Net kept too few maps") };
+        let mut x = self.middle.run(last, time, with, row)?;
+        for level in &self.up {
+            x = level.run_up(x, time, with, row, &mut kept)?;
+        }
+        let mut normed = self.engine.map(base, size, self.conv_out.element());
+        self.norm_out.run(&[&x], true, &mut normed);
+        let mut out = self.engine.map(self.config.outputs, size, Element::Float32);
+        self.conv_out.run(&normed, After::default(), &mut out);
+        tensor_of(&out, self.config.outputs)
     }
 
     /// Multiplications and additions of a pass over one row, two operations each.

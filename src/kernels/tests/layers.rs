@@ -310,23 +310,3 @@ fn silu_and_its_exponential_are_exact_to_a_few_units_in_the_last_place() {
         }
     }
 }
-
-#[test]
-fn the_candle_operation_equals_candles_own_convolution() -> candle_core::Result<()> {
-    use candle_core::{Device, Tensor};
-    let r = &mut Random::new(1);
-    let tensor = |r: &mut Random, dims: &[usize]| Tensor::from_vec(r.values(dims.iter().product()), dims, &Device::Cpu);
-    for (inputs, outputs) in [(24, 40), (32, 48)] {
-        let (weight, bias) = (tensor(r, &[outputs, inputs, 3, 3])?, tensor(r, &[outputs])?);
-        let op = Conv3x3::new(&weight, Some(&bias), &Pool::new(2))?;
-        for (h, w) in [(9, 13), (4, 6)] {
-            let x = tensor(r, &[2, inputs, h, w])?;
-            let expected = x.conv2d(&weight, 1, 1, 1, 1)?.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?;
-            let found = op.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
-            assert!(error(&found, &expected.flatten_all()?.to_vec1::<f32>()?) < 5.0 * TOLERANCE);
-        }
-        assert!(op.forward(&tensor(r, &[1, inputs + 1, 4, 4])?).is_err());
-    }
-    assert!(Conv3x3::new(&tensor(r, &[4, 4, 1, 1])?, None, &Pool::new(1)).is_err());
-    Ok(())
-}

@@ -1,0 +1,221 @@
+//! 3x3 convolutions: on the CPU packed for the kernels, elsewhere candle's.
+
+use candle_core::{Result, Tensor};
+
+use super::{At, Engine, each_row, tensor_of};
+use crate::kernels::{self, Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Parts, Tap, Target};
+
+/// Weights and bias as candle has them.
+struct Plain {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Plain {
+    fn new(at: &At, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
+        let bias = bias.then(|| at.get("bias", &[outputs]).reshape((1, outputs, 1, 1))).transpose()?;
+        Ok(Self { weight: at.get("weight", &[outputs, inputs, 3, 3]), bias })
+    }
+    fn forward(&self, x: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
+        let y = x.conv2d(&self.weight, padding, stride, 1, 1)?;
+        self.bias.as_ref().map_or(Ok(y.clone()), |b| y.broadcast_add(b))
+    }
+}
+
+/// What the packed ones have in common.
+struct Packed<C> {
+    conv: C,
+    affine: Affine,
+    inputs: Parts,
+    outputs: usize,
+    engine: Engine,
+}
+
+impl<C> Packed<C> {
+    fn new(at: &At, inputs: Parts, outputs: usize, bias: bool, pack: impl FnOnce(&Engine, &[f32]) -> C) -> Self {
+        let weight = at.floats("weight", &[outputs, inputs.channels(), 3, 3]);
+        let bias = if bias { at.floats("bias", &[outputs]) } else { vec![0.0; outputs] };
+        let engine = at.engine.clone();
+        Self { conv: pack(&engine, &weight), affine: Affine::bias(&bias), inputs, outputs, engine }
+    }
+
+    /// Row by row, to maps `times` the size, `over` it.
+    fn forward(&self, x: &Tensor, [times, over]: [usize; 2], run: impl Fn(&Grid, &mut Grid)) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        each_row(x, |row| {
+            let from = self.engine.map_of(x, row, &self.inputs)?;
+            let mut to = self.engine.map(self.outputs, [h * times / over, w * times / over], Element::Float32);
+            run(&from, &mut to);
+            tensor_of(&to, self.outputs)
+        })
+    }
+}
+
+enum Kind<C> {
+    Packed(Box<Packed<C>>),
+    Plain(Plain),
+}
+
+impl<C> Kind<C> {
+    fn new(at: &At, inputs: Parts, outputs: usize, bias: bool, pack: impl FnOnce(&Engine, &[f32]) -> C) -> Result<Self> {
+        if at.tensors.device().is_cpu() {
+            return Ok(Self::Packed(Box::new(Packed::new(at, inputs, outputs, bias, pack))));
+        }
+        Ok(Self::Plain(Plain::new(at, inputs.channels(), outputs, bias)?))
+    }
+    fn packed(&self) -> &Packed<C> {
+        match self {
+            Self::Packed(packed) => packed,
+            Self::Plain(_) => unreachable!("maps are the CPU's"),
+        }
+    }
+}
+
+/// What follows a convolution on maps.
+#[derive(Clone, Copy, Default)]
+pub struct After<'a> {
+    /// Numbers that are added to the bias: the timestep's.
+    pub shift: Option<&'a [f32]>,
+    /// A map that is added.
+    pub plus: Option<&'a Grid>,
+    /// What the output holds is added.
+    pub accumulate: bool,
+    pub relu: bool,
+}
+
+/// A 3x3 convolution with a border of zeros: `(b, inputs, h, w)` to `(b, outputs, h, w)`.
+pub struct Conv3(Kind<kernels::Conv3>);
+
+impl Conv3 {
+    pub fn new(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
+        Self::joined(at, &[inputs], outputs)
+    }
+    pub fn without_bias(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
+        Self::with(at, Parts::one(inputs), outputs, false)
+    }
+    /// Of a map whose channels lie in parts that each begin a block.
+    pub fn joined(at: &At, parts: &[usize], outputs: usize) -> Result<Self> {
+        Self::with(at, Parts::of(parts), outputs, true)
+    }
+    fn with(at: &At, inputs: Parts, outputs: usize, bias: bool) -> Result<Self> {
+        let channels = inputs.channels();
+        // Layers at the ends are small, and what they read is not rounded.
+        let element = if channels < 16 || outputs < 16 { Element::Float32 } else { at.engine.element };
+        let shape = ConvShape::conv3x3(channels, outputs).of_parts(&inputs).of(element);
+        let pack = |engine: &Engine, w: &[f32]| {
+            kernels::Conv3::of(engine.set, shape, |o, t, c| w[(o * channels + c) * 9 + t])
+        };
+        Ok(Self(Kind::new(at, inputs, outputs, bias, pack)?))
+    }
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.0 {
+            Kind::Packed(packed) => packed.forward(x, [1, 1], |x, out| self.run(x, After::default(), out)),
+            Kind::Plain(plain) => plain.forward(x, 1, 1),
+        }
+    }
+    /// What it likes to read.
+    pub fn element(&self) -> Element {
+        match &self.0 {
+            Kind::Packed(packed) => packed.conv.element(),
+            Kind::Plain(_) => Element::Float32,
+        }
+    }
+    /// From map to map, on the CPU.
+    pub fn run(&self, x: &Grid, after: After, out: &mut Grid) {
+        let Packed { conv, affine, engine, .. } = self.0.packed();
+        let mut shifted;
+        let mut affine = affine;
+        if let Some(shift) = after.shift {
+            shifted = affine.clone();
+            shifted.terms_mut().iter_mut().zip(shift).for_each(|(a, s)| *a += s);
+            affine = &shifted;
+        }
+        let mut finish = Finish::plain(affine);
+        if let Some(plus) = after.plus {
+            finish = finish.plus(plus);
+        }
+        if after.accumulate {
+            finish = finish.accumulate();
+        }
+        if after.relu {
+            finish = finish.after(Activation::Relu);
+        }
+        engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+    }
+}
+
+/// A 3x3 convolution that halves the map. `before`: a row and column of zeros before it (U-Net, TAESD) or, as the KL
+/// encoder has it, after it.
+pub struct Down {
+    kind: Kind<Conv>,
+    before: bool,
+}
+
+impl Down {
+    pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool, before: bool) -> Result<Self> {
+        let shape = ConvShape::halving3x3(inputs, outputs, before).of(at.engine.element);
+        let pack =
+            |engine: &Engine, w: &[f32]| Conv::new(engine.set, shape, |o, t, c| w[(o * inputs + c) * 9 + t]);
+        Ok(Self { kind: Kind::new(at, Parts::one(inputs), outputs, bias, pack)?, before })
+    }
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.kind {
+            Kind::Packed(packed) => packed.forward(x, [1, 2], |x, out| self.run(x, out)),
+            Kind::Plain(plain) if self.before => plain.forward(x, 1, 2),
+            Kind::Plain(plain) => plain.forward(&x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?, 0, 2),
+        }
+    }
+    /// From map to map, on the CPU.
+    pub fn run(&self, x: &Grid, out: &mut Grid) {
+        let Packed { conv, affine, engine, .. } = self.kind.packed();
+        let finish = Finish::plain(affine);
+        engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+    }
+}
+
+/// Nearest up-sampling to twice the size, and a 3x3 convolution.
+///
+/// Each of the 2 x 2 pixels that come from one sees only 2 x 2 pixels of the smaller map, some of them through several
+/// taps: packed, the layer is four 2x2 convolutions of the smaller map, four ninths of the work.
+pub struct Double(Kind<[Conv; 4]>);
+
+impl Double {
+    pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
+        let element = at.engine.element;
+        let pack = |engine: &Engine, w: &[f32]| {
+            std::array::from_fn(|quarter| {
+                let (y, x) = (quarter / 2, quarter % 2);
+                // The smaller map's pixel that a tap at -1..=1 of the larger one sees, from the pixel's own.
+                let seen = |place: usize, tap: usize| (place + tap).div_ceil(2) as isize - 1;
+                let near = |place: usize| [seen(place, 0), seen(place, 2)];
+                let taps = near(y).into_iter().flat_map(|dy| near(x).map(|dx| Tap { dy, dx })).collect::<Vec<_>>();
+                let shape = ConvShape { taps: taps.clone(), ..ConvShape::linear(inputs, outputs) }.of(element);
+                Conv::new(engine.set, shape, |o, t, c| {
+                    let here = |tap: &usize| {
+                        seen(y, tap / 3) == taps[t].dy && seen(x, tap % 3) == taps[t].dx
+                    };
+                    (0..9).filter(here).map(|tap| w[(o * inputs + c) * 9 + tap]).sum()
+                })
+            })
+        };
+        Ok(Self(Kind::new(at, Parts::one(inputs), outputs, bias, pack)?))
+    }
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.0 {
+            Kind::Packed(packed) => packed.forward(x, [2, 1], |x, out| self.run(x, out)),
+            Kind::Plain(plain) => {
+                let (_, _, h, w) = x.dims4()?;
+                plain.forward(&x.upsample_nearest2d(2 * h, 2 * w)?, 1, 1)
+            }
+        }
+    }
+    /// From map to map, on the CPU.
+    pub fn run(&self, x: &Grid, out: &mut Grid) {
+        let Packed { conv, affine, engine, .. } = self.0.packed();
+        engine.read(x, conv[0].element(), |x| {
+            for (quarter, conv) in conv.iter().enumerate() {
+                conv.run(&engine.pool, x, Finish::plain(affine), Target::Quarter(out, quarter));
+            }
+        });
+    }
+}
