@@ -103,6 +103,10 @@ pub trait Model: Send {
         picture: &mut Picture,
     ) -> Result<Timing, GenerateError>;
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
+    /// Milliseconds that each kind of layer has taken so far, where that is counted.
+    fn spent(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
     /// What it runs on, for reports.
     fn runtime(&self) -> Runtime {
         Runtime::default()

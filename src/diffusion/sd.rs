@@ -87,6 +87,7 @@ enum Autoencoder {
 
 /// A checkpoint ready to run.
 pub struct StableDiffusion {
+    engine: Engine,
     name: String,
     family: Family,
     padding: u32,
@@ -128,6 +129,9 @@ impl StableDiffusion {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
         let engine = Engine::new(pool, Instructions::best(), settings.precision);
+        if settings.precision == Element::Bfloat16 && !engine.bfloat16_pays() {
+            tracing::warn!("this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one");
+        }
         let exact = engine.exact();
         let (tensors, config) = &parts.unet;
         let unet = Unet::new(&At::root(tensors, &engine), config.clone()).map_err(failed)?;
@@ -154,6 +158,7 @@ impl StableDiffusion {
         let autoencoder = autoencoder(&parts, &settings, &exact)?;
         let card = model::card(&parts, &settings);
         Ok(Self {
+            engine,
             name: parts.name,
             family: parts.family,
             padding: parts.padding,

@@ -23,8 +23,8 @@ use super::{
 pub use keys::Keys;
 use softmax::{Divide, Softmax};
 
-/// Blocks of keys that a tile of queries meets at a time: 16 kB of scores.
-const CHUNK: usize = 16;
+/// Blocks of keys that a tile of queries meets at a time: 28 kB of scores.
+const CHUNK: usize = 32;
 /// Tiles of queries that share a chunk of keys while it is in the second-level cache.
 const TILES: usize = 8;
 /// The most queries of a tile on any instruction set.
@@ -120,7 +120,7 @@ impl Call<'_> {
         for first in (0..self.keys.blocks).step_by(CHUNK) {
             let chunk = first..(first + CHUNK).min(self.keys.blocks);
             for (i, tile) in tiles.iter().enumerate() {
-                let sums = &mut sums[i * of_sums..(i + 1) * of_sums];
+                let sums = &mut sums[i * of_sums..][..self.keys.head_blocks * tile.queries * LANES];
                 let state = &mut states[i * 2 * LANES..(i + 1) * 2 * LANES];
                 // SAFETY: `attend` has compared the grids; the scratch has room for a chunk and a tile.
                 unsafe { on!(self.set, l => self.scores(l, head, chunk.clone(), tile, scores)) };

@@ -224,6 +224,12 @@ impl Conv {
 }
 
 impl ConvShape {
+    /// Whether [`Winograd`] can compute it.
+    pub fn fits_winograd(&self) -> bool {
+        let whole = self.inputs.iter().all(|i| *i == LANES) && self.outputs.is_multiple_of(LANES);
+        whole && self.outputs >= 2 * LANES && self.element == Element::Float32
+    }
+
     fn pack(&self, group: &Group, weight: impl Fn(usize, usize, usize) -> f32, out: &mut [f32]) {
         let lanes = group.blocks * LANES;
         let (mut at, mut channel_0) = (0, 0);
@@ -286,9 +292,9 @@ pub enum Conv3 {
     Winograd(Winograd),
 }
 
-/// Channels of output up to which Winograd's way was measured to be the faster one: deeper layers of the networks there
-/// are see maps of 16 x 16 pixels and less, too few for a filter of four times the size.
-const WINOGRAD_UP_TO: usize = 640;
+/// Numbers in a filter of one tap up to which Winograd's way was measured to be the faster one on maps of 16 x 16 pixels,
+/// with 2 MB of second-level cache a core: 128 to 128 channels and below.
+const WINOGRAD_UP_TO: usize = 128 * 128;
 
 impl Conv3 {
     /// Packs `weight(output, tap, input)`; `paints`: it makes [`Makes::Paint`].
@@ -300,15 +306,21 @@ impl Conv3 {
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         let makes = if paints { Makes::Paint } else { Makes::Channels };
-        Self::of(set, ConvShape::conv3x3(inputs, outputs).makes(makes), weight)
+        let shape = ConvShape::conv3x3(inputs, outputs).makes(makes);
+        Self::of(set, shape, inputs * outputs <= WINOGRAD_UP_TO, weight)
     }
-    /// As [`Self::new`], of a 3x3 shape with stride 1.
-    pub fn of(set: Instructions, shape: ConvShape, weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> Self {
-        let ConvShape { inputs, outputs, .. } = &shape;
-        let blocks = inputs.iter().all(|i| *i == LANES) && outputs.is_multiple_of(LANES) && *outputs >= 2 * LANES;
-        if blocks && *outputs <= WINOGRAD_UP_TO && shape.element == Element::Float32 {
+    /// Of a 3x3 shape with stride 1, by Winograd's way if that is wanted and the channels are whole blocks of float32. It
+    /// was measured to be faster than the direct way for any number of channels on maps of 16 x 16 pixels and more, where
+    /// four times the weights are worth their way from memory.
+    pub fn of(
+        set: Instructions,
+        shape: ConvShape,
+        winograd: bool,
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        if winograd && shape.fits_winograd() {
             let paints = shape.makes == Makes::Paint;
-            Self::Winograd(Winograd::new(set, inputs.len() * LANES, *outputs, paints, weight))
+            Self::Winograd(Winograd::new(set, shape.inputs.len() * LANES, shape.outputs, paints, weight))
         } else {
             Self::Direct(Conv::new(set, shape, weight))
         }

@@ -26,11 +26,6 @@ impl Maps {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&form).and_then(Vec::pop);
         Map { grid: Some(known.unwrap_or_else(|| Grid::of(form))), form, home: self.clone() }
     }
-
-    /// Frees what nobody uses, for pictures of another size.
-    pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 impl Drop for Map {

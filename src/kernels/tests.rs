@@ -5,6 +5,7 @@ use super::*;
 mod layers;
 mod naive;
 mod threads;
+mod wide;
 
 /// A reproducible stream of numbers (SplitMix64).
 pub struct Random(u64);

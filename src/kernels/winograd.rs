@@ -94,15 +94,25 @@ impl Winograd {
 
     /// As [`super::Conv::run`].
     pub fn run(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
+        self.run_on(pool, input, 1, finish, target);
+    }
+
+    /// The same of the input up-sampled to twice its size, each pixel to 2 x 2; that map never exists.
+    pub fn run_doubled(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
+        self.run_on(pool, input, 2, finish, target);
+    }
+
+    fn run_on(&self, pool: &Pool, input: &Grid, times: usize, finish: Finish, target: Target) {
         assert!(input.lanes == LANES && input.border == 1 && input.blocks >= self.inputs, "input of a convolution");
         assert!(!input.is_half(), "numbers of float32");
         assert!(matches!(target, Target::Grid(_) | Target::Bytes(_)), "no shuffle after a 3x3 convolution");
         finish.affine.covers(self.outputs * LANES);
-        let (rows, columns) = (input.height.div_ceil(OUT), input.width.div_ceil(OUT));
+        let (height, width) = (times * input.height, times * input.width);
+        let (rows, columns) = (height.div_ceil(OUT), width.div_ceil(OUT));
         let makes = if self.paints { Makes::Paint } else { Makes::Channels };
-        let out = Out::new(target, finish.plus, self.outputs, input.height, input.width, makes);
+        let out = Out::new(target, finish.plus, self.outputs, height, width, makes);
         let tiles = rows * columns;
-        let call = |size| Call { layer: self, input, finish, out, columns, size };
+        let call = |size| Call { layer: self, input, times, height, width, finish, out, columns, size };
         if self.weights.len() > CACHED {
             return call(tiles).whole(pool);
         }
@@ -120,6 +130,10 @@ impl Winograd {
 struct Call<'a> {
     layer: &'a Winograd,
     input: &'a Grid,
+    /// Pixels each way that a pixel of the input becomes; then the size of what is convolved.
+    times: usize,
+    height: usize,
+    width: usize,
     finish: Finish<'a>,
     out: Out,
     columns: usize,

@@ -9,7 +9,7 @@ use crate::{
     Stamp,
     app::{
         UsageError,
-        cli::{Decoder, DreamArgs, Scheduler, Size, Weighted},
+        cli::{Decoder, DreamArgs, Precision, Scheduler, Size, Weighted},
         dials::DreamDials,
         full_table,
     },
@@ -58,13 +58,11 @@ fn options(args: &DreamArgs) -> Result<diffusion::Options> {
         Scheduler::Euler => Sampler::Euler,
         Scheduler::Lcm => Sampler::Lcm,
     });
-    let decoder = match args.decoder {
-        Some(Decoder::Taesd) => DecoderChoice::Tiny,
-        Some(Decoder::Vae) | None => DecoderChoice::Own,
-    };
+    let decoder = args.decoder.map_or(DecoderChoice::Own, Decoder::choice);
+    let precision = args.precision.map_or_else(Default::default, Precision::element);
     let loras = args.lora.iter().map(|text| LoraUse::typed(text)).collect();
     let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
-    let stable = Settings { sampler, decoder, loras, noise, ..Settings::default() };
+    let stable = Settings { sampler, decoder, loras, noise, precision };
     Ok(diffusion::Options { stable, ..diffusion::Options::default() })
 }
 
@@ -79,6 +77,7 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--guidance", args.guidance.is_some()),
         ("--scheduler", args.scheduler.is_some()),
         ("--decoder", args.decoder.is_some()),
+        ("--precision", args.precision.is_some()),
         ("--lora", !args.lora.is_empty()),
         ("--noise", args.noise.is_some()),
     ];

@@ -16,7 +16,7 @@ use candle_core::{Result, Tensor};
 use super::files::Tensors;
 
 pub use conv::{After, Conv3, Double, Down};
-pub use engine::{Engine, each_row, tensor_of};
+pub use engine::{Engine, Work, each_row, tensor_of};
 pub use linear::{Gated, Linear, Pointwise};
 pub use norm::{GroupNorm, LayerNorm};
 
@@ -28,12 +28,14 @@ pub struct At<'a> {
     pub tensors: &'a Tensors,
     /// What the part's packed layers run on.
     pub engine: &'a Engine,
+    /// The maps here are of some dozen pixels.
+    pub coarse: bool,
     path: String,
 }
 
 impl<'a> At<'a> {
     pub fn root(tensors: &'a Tensors, engine: &'a Engine) -> Self {
-        Self { tensors, engine, path: String::new() }
+        Self { tensors, engine, coarse: false, path: String::new() }
     }
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
@@ -48,6 +50,10 @@ impl<'a> At<'a> {
     /// The same place for layers that run on another engine.
     pub fn on(&self, engine: &'a Engine) -> Self {
         Self { engine, ..self.clone() }
+    }
+    /// The same place for layers of maps of some dozen pixels, whose weights are worth more than their sums.
+    pub fn coarse(&self, coarse: bool) -> Self {
+        Self { coarse, ..self.clone() }
     }
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }

@@ -6,7 +6,8 @@ use candle_core::{Device, Tensor};
 
 use super::{Autoencoder, DecoderChoice, FACTOR, Settings, StableDiffusion, files::Parts};
 use crate::{
-    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing},
+    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing},
+    kernels::Element,
     latent::{Latent, Shape},
 };
 
@@ -71,6 +72,19 @@ impl StableDiffusion {
 }
 
 impl Model for StableDiffusion {
+    fn spent(&self) -> Vec<(&'static str, f64)> {
+        self.engine.spent()
+    }
+
+    fn runtime(&self) -> Runtime {
+        let numbers = match self.settings.precision {
+            Element::Float32 => "float32",
+            Element::Bfloat16 => "bfloat16",
+        };
+        let instructions = format!("{}, {numbers}", self.engine.set.name());
+        Runtime { instructions, threads: self.engine.pool.threads() }
+    }
+
     fn card(&self) -> &Card {
         &self.card
     }

@@ -12,7 +12,7 @@ use super::{
     },
     unet::Resnet,
 };
-use crate::kernels::{Element, Grid, Map, Parts, attend};
+use crate::kernels::{Element, Grid, Map, Parts};
 
 pub use tiny::Tiny;
 
@@ -104,9 +104,7 @@ impl Middle {
         self.queries.run(&normed, &mut queries);
         self.keys.run(&normed, &mut keys);
         self.values.run(&normed, &mut values);
-        engine.with_keys(&keys, &values, 1, c.next_multiple_of(16), |keys| {
-            attend(engine.set, &engine.pool, &queries, keys, c, &mut normed);
-        });
+        engine.attend([&queries, &keys, &values], 1, c, &mut normed);
         let mut out = engine.map(c, size, Element::Float32);
         self.out.run_plus(&normed, &x, &mut out);
         self.resnets[1].run(&[&out], None)

@@ -26,41 +26,54 @@ impl Task for Softmax<'_> {
     #[inline(always)]
     fn run<L: Lanes>(mut self, l: L) {
         let block = self.queries * LANES;
+        let scores = self.scores.as_mut_ptr();
         let weights = self.weights.as_mut().map_or(std::ptr::null_mut(), |w| w.as_mut_ptr().cast::<u16>());
-        for query in 0..self.queries {
-            let scores = self.scores[query * LANES..].as_mut_ptr();
-            // SAFETY: there are `blocks` blocks of `queries` queries.
-            unsafe {
-                let mut largest = l.load(scores);
+        let (largest, sums) = self.state.split_at_mut(LANES);
+        let (mut highest, mut shrink, mut added) = ([0.0_f32; LANES], [1.0_f32; LANES], [0.0_f32; LANES]);
+        // SAFETY: there are `blocks` blocks of `queries` queries, at most sixteen; a state is sixteen floats.
+        unsafe {
+            for query in 0..self.queries {
+                let scores = scores.add(query * LANES);
+                let mut most = [l.load(scores); 2];
                 for b in 1..self.blocks {
-                    largest = l.max(largest, l.load(scores.add(b * block)));
+                    most[b % 2] = l.max(most[b % 2], l.load(scores.add(b * block)));
                 }
-                let largest = l.largest(largest);
-                let before = if self.begins { largest } else { self.state[query] };
-                let largest = largest.max(before);
-                let minus_largest = l.splat(-largest);
-                let mut sum = l.splat(0.0);
+                highest[query] = l.largest(l.max(most[0], most[1]));
+            }
+            if !self.begins {
+                let before = l.load(largest.as_ptr());
+                let now = l.max(before, l.load(highest.as_ptr()));
+                l.store(highest.as_mut_ptr(), now);
+                l.store(shrink.as_mut_ptr(), exp(l, l.fma(now, l.splat(-1.0), before)));
+            }
+            for query in 0..self.queries {
+                let scores = scores.add(query * LANES);
+                let minus_highest = l.splat(-highest[query]);
+                let mut sum = [l.splat(0.0); 2];
                 for b in 0..self.blocks {
-                    let weight = exp(l, l.add(l.load(scores.add(b * block)), minus_largest));
-                    sum = l.add(sum, weight);
+                    let weight = exp(l, l.add(l.load(scores.add(b * block)), minus_highest));
+                    sum[b % 2] = l.add(sum[b % 2], weight);
                     if weights.is_null() {
                         l.store(scores.add(b * block), weight);
                     } else {
                         l.store_halves(weights.add(b * block + query * LANES), weight);
                     }
                 }
-                let mut sum = l.sum(sum);
-                if !self.begins {
-                    let shrink = exp(l, l.splat(before - largest));
-                    sum += self.state[LANES + query] * l.sum(shrink) / LANES as f32;
-                    if largest > before {
-                        for sums in self.sums.chunks_exact_mut(block).map(|b| b[query * LANES..].as_mut_ptr()) {
-                            l.store(sums, l.mul(l.load(sums), shrink));
-                        }
-                    }
+                added[query] = l.sum(l.add(sum[0], sum[1]));
+            }
+            largest.copy_from_slice(&highest);
+            if self.begins {
+                sums.copy_from_slice(&added);
+                return;
+            }
+            let sum = l.fma(l.load(sums.as_ptr()), l.load(shrink.as_ptr()), l.load(added.as_ptr()));
+            l.store(sums.as_mut_ptr(), sum);
+            for (query, shrink) in shrink[..self.queries].iter().enumerate().filter(|(_, s)| **s != 1.0) {
+                let shrink = l.splat(*shrink);
+                for sums in self.sums.chunks_exact_mut(block) {
+                    let at = sums[query * LANES..].as_mut_ptr();
+                    l.store(at, l.mul(l.load(at), shrink));
                 }
-                self.state[query] = largest;
-                self.state[LANES + query] = sum;
             }
         }
     }

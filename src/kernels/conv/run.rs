@@ -16,6 +16,8 @@ use crate::kernels::{
 
 /// Bytes of a strip's input, of 2 MB of second-level cache.
 const STRIP_BYTES: usize = 512 << 10;
+/// The same of layers with many more weights than input: a second strip would fetch them from memory once more.
+const LARGE_STRIP_BYTES: usize = 1400 << 10;
 /// Input channels times taps that are summed up at a time: 256 kB of weights for two blocks of outputs.
 const DEPTH: usize = 2048;
 /// Pixels of a strip, so that weights are used some times when they have come from afar.
@@ -111,9 +113,14 @@ impl Conv {
         let depth = (depth / plan.parts.len()).max(1);
         let wanted = (PIECES * threads).div_ceil(self.groups.len()).max(1);
         let even = (height * width).div_ceil(wanted);
-        let pixels = even.min(STRIP_BYTES / (4 * step * depth)).max(FEWEST);
+        let heavy = self.weights.len() > 4 * depth * step * height * width;
+        let bytes = if heavy { LARGE_STRIP_BYTES } else { STRIP_BYTES };
+        let pixels = even.min(bytes / (4 * step * depth)).max(FEWEST);
         if height == 1 {
-            let pixels = pixels.next_multiple_of(self.instructions.widest(self.groups[0].blocks, self.step));
+            // Whole tiles, the same number of them in each strip.
+            let widest = self.instructions.widest(self.groups[0].blocks, self.step);
+            let strips = width.div_ceil(pixels);
+            let pixels = width.div_ceil(strips).next_multiple_of(widest);
             let firsts = (0..width).step_by(pixels);
             return firsts.map(|first| Strip { rows: 0..1, first, width: pixels.min(width - first) }).collect();
         }

@@ -33,17 +33,19 @@ impl Task for Forward<'_> {
         for block in 0..self.call.layer.inputs {
             for (i, tile) in self.tiles.clone().enumerate() {
                 let (y, x) = (tile / self.call.columns * OUT, tile % self.call.columns * OUT);
-                let whole = y + OUT <= input.height && x + OUT <= input.width;
+                let whole = self.call.times == 1 && y + OUT <= input.height && x + OUT <= input.width;
                 let to = self.to.wrapping_add((block * self.call.size + i) * LANES);
-                // The pixel above and to the left of the tile.
-                let corner = block * input.plane() + y * input.row() + x * LANES;
                 let (from, row) = if whole {
+                    // The pixel above and to the left of the tile.
+                    let corner = block * input.plane() + y * input.row() + x * LANES;
                     (input.floats()[corner..].as_ptr(), input.row())
                 } else {
                     for i in 0..IN {
                         for j in 0..IN {
-                            let inside = y + i <= input.height + 1 && x + j <= input.width + 1;
-                            let at = corner + i * input.row() + j * LANES;
+                            // Counted from the border above and to the left, of what is convolved and of the input.
+                            let inside = y + i <= self.call.height + 1 && x + j <= self.call.width + 1;
+                            let place = |n: usize| if self.call.times == 1 { n } else { n.div_ceil(2) };
+                            let at = block * input.plane() + place(y + i) * input.row() + place(x + j) * LANES;
                             patch.0[i][j] = [0.0; LANES];
                             if inside {
                                 patch.0[i][j].copy_from_slice(&input.floats()[at..at + LANES]);
@@ -148,7 +150,7 @@ impl Task for Backward<'_> {
         for first in (0..call.layer.outputs).step_by(together) {
             for (n, tile) in self.tiles.clone().enumerate() {
                 let (y, x) = (tile / call.columns * OUT, tile % call.columns * OUT);
-                let (rows, columns) = (OUT.min(call.input.height - y), OUT.min(call.input.width - x));
+                let (rows, columns) = (OUT.min(call.height - y), OUT.min(call.width - x));
                 for (k, sums) in sums[..together].iter_mut().enumerate() {
                     let from = self.from.wrapping_add(((first + k) * call.size + n) * LANES);
                     let (mul, add) = finish.affine.at((first + k) * LANES);

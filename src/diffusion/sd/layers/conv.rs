@@ -2,8 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{At, Engine, each_row, tensor_of};
-use crate::kernels::{self, Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Parts, Tap, Target};
+use super::{At, Engine, Work, each_row, tensor_of};
+use crate::kernels::{
+    self, Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Instructions, Parts, Tap, Target, Winograd,
+};
 
 /// Weights and bias as candle has them.
 struct Plain {
@@ -71,6 +73,14 @@ impl<C> Kind<C> {
     }
 }
 
+/// Channels of output up to which Winograd's way in float32 beats the direct one in bfloat16, as it does where the maps
+/// are large.
+const WINOGRAD_BEATS_BFLOAT16: usize = 640;
+
+fn wins_in_float32(at: &At, shape: &ConvShape) -> bool {
+    !at.coarse && shape.fits_winograd() && shape.outputs <= WINOGRAD_BEATS_BFLOAT16
+}
+
 /// What follows a convolution on maps.
 #[derive(Clone, Copy, Default)]
 pub struct After<'a> {
@@ -90,22 +100,19 @@ impl Conv3 {
     pub fn new(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
         Self::joined(at, &[inputs], outputs)
     }
-    pub fn without_bias(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
-        Self::with(at, Parts::one(inputs), outputs, false)
-    }
     /// Of a map whose channels lie in parts that each begin a block.
     pub fn joined(at: &At, parts: &[usize], outputs: usize) -> Result<Self> {
-        Self::with(at, Parts::of(parts), outputs, true)
-    }
-    fn with(at: &At, inputs: Parts, outputs: usize, bias: bool) -> Result<Self> {
+        let inputs = Parts::of(parts);
         let channels = inputs.channels();
+        let shape = ConvShape::conv3x3(channels, outputs).of_parts(&inputs);
         // Layers at the ends are small, and what they read is not rounded.
-        let element = if channels < 16 || outputs < 16 { Element::Float32 } else { at.engine.element };
-        let shape = ConvShape::conv3x3(channels, outputs).of_parts(&inputs).of(element);
+        let small = channels < 16 || outputs < 16;
+        let exact = small || wins_in_float32(at, &shape);
+        let shape = shape.of(if exact { Element::Float32 } else { at.engine.element });
         let pack = |engine: &Engine, w: &[f32]| {
-            kernels::Conv3::of(engine.set, shape, |o, t, c| w[(o * channels + c) * 9 + t])
+            kernels::Conv3::of(engine.set, shape, !at.coarse, |o, t, c| w[(o * channels + c) * 9 + t])
         };
-        Ok(Self(Kind::new(at, inputs, outputs, bias, pack)?))
+        Ok(Self(Kind::new(at, inputs, outputs, true, pack)?))
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.0 {
@@ -140,7 +147,9 @@ impl Conv3 {
         if after.relu {
             finish = finish.after(Activation::Relu);
         }
-        engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+        engine.timed(Work::Convolution, || {
+            engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+        });
     }
 }
 
@@ -169,34 +178,58 @@ impl Down {
     pub fn run(&self, x: &Grid, out: &mut Grid) {
         let Packed { conv, affine, engine, .. } = self.kind.packed();
         let finish = Finish::plain(affine);
-        engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+        engine.timed(Work::Convolution, || {
+            engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+        });
     }
 }
 
-/// Nearest up-sampling to twice the size, and a 3x3 convolution.
-///
-/// Each of the 2 x 2 pixels that come from one sees only 2 x 2 pixels of the smaller map, some of them through several
-/// taps: packed, the layer is four 2x2 convolutions of the smaller map, four ninths of the work.
-pub struct Double(Kind<[Conv; 4]>);
+/// Nearest up-sampling to twice the size, and a 3x3 convolution; the larger map never exists.
+pub struct Double(Kind<Doubled>);
+
+/// The ways of the packed layer.
+enum Doubled {
+    Winograd(Winograd),
+    /// Each of the 2 x 2 pixels that come from one sees only 2 x 2 pixels of the smaller map, some of them through several
+    /// taps: four 2x2 convolutions of the smaller map, four ninths of the work.
+    Quarters([Conv; 4]),
+}
+
+impl Doubled {
+    fn element(&self) -> Element {
+        match self {
+            Self::Winograd(_) => Element::Float32,
+            Self::Quarters(quarters) => quarters[0].element(),
+        }
+    }
+
+    fn quarters(set: Instructions, shape: &ConvShape, inputs: usize, w: &[f32]) -> Self {
+        Self::Quarters(std::array::from_fn(|quarter| {
+            let (y, x) = (quarter / 2, quarter % 2);
+            // The smaller map's pixel that a tap of the larger one sees, from the pixel's own.
+            let seen = |place: usize, tap: usize| (place + tap).div_ceil(2) as isize - 1;
+            let near = |place: usize| [seen(place, 0), seen(place, 2)];
+            let taps: Vec<Tap> = near(y).into_iter().flat_map(|dy| near(x).map(|dx| Tap { dy, dx })).collect();
+            let shape = ConvShape { taps: taps.clone(), ..shape.clone() };
+            Conv::new(set, shape, |o, t, c| {
+                let here = |tap: &usize| seen(y, tap / 3) == taps[t].dy && seen(x, tap % 3) == taps[t].dx;
+                (0..9).filter(here).map(|tap| w[(o * inputs + c) * 9 + tap]).sum()
+            })
+        }))
+    }
+}
 
 impl Double {
     pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
-        let element = at.engine.element;
+        let shape = ConvShape::conv3x3(inputs, outputs);
+        let element = if wins_in_float32(at, &shape) { Element::Float32 } else { at.engine.element };
+        let shape = shape.of(element);
         let pack = |engine: &Engine, w: &[f32]| {
-            std::array::from_fn(|quarter| {
-                let (y, x) = (quarter / 2, quarter % 2);
-                // The smaller map's pixel that a tap at -1..=1 of the larger one sees, from the pixel's own.
-                let seen = |place: usize, tap: usize| (place + tap).div_ceil(2) as isize - 1;
-                let near = |place: usize| [seen(place, 0), seen(place, 2)];
-                let taps = near(y).into_iter().flat_map(|dy| near(x).map(|dx| Tap { dy, dx })).collect::<Vec<_>>();
-                let shape = ConvShape { taps: taps.clone(), ..ConvShape::linear(inputs, outputs) }.of(element);
-                Conv::new(engine.set, shape, |o, t, c| {
-                    let here = |tap: &usize| {
-                        seen(y, tap / 3) == taps[t].dy && seen(x, tap % 3) == taps[t].dx
-                    };
-                    (0..9).filter(here).map(|tap| w[(o * inputs + c) * 9 + tap]).sum()
-                })
-            })
+            if at.coarse || !shape.fits_winograd() {
+                return Doubled::quarters(engine.set, &shape, inputs, w);
+            }
+            let weight = |o: usize, t: usize, c: usize| w[(o * inputs + c) * 9 + t];
+            Doubled::Winograd(Winograd::new(engine.set, inputs, outputs, false, weight))
         };
         Ok(Self(Kind::new(at, Parts::one(inputs), outputs, bias, pack)?))
     }
@@ -212,10 +245,16 @@ impl Double {
     /// From map to map, on the CPU.
     pub fn run(&self, x: &Grid, out: &mut Grid) {
         let Packed { conv, affine, engine, .. } = self.0.packed();
-        engine.read(x, conv[0].element(), |x| {
-            for (quarter, conv) in conv.iter().enumerate() {
-                conv.run(&engine.pool, x, Finish::plain(affine), Target::Quarter(out, quarter));
-            }
+        let finish = Finish::plain(affine);
+        engine.timed(Work::Convolution, || {
+            engine.read(x, conv.element(), |x| match conv {
+                Doubled::Winograd(conv) => conv.run_doubled(&engine.pool, x, finish, Target::Grid(out)),
+                Doubled::Quarters(conv) => {
+                    for (quarter, conv) in conv.iter().enumerate() {
+                        conv.run(&engine.pool, x, finish, Target::Quarter(out, quarter));
+                    }
+                }
+            });
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Device, Result, Tensor};
 
-use super::{At, Engine, each_row, gelu_gate, tensor_of};
+use super::{At, Engine, Work, each_row, gelu_gate, tensor_of};
 use crate::kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Makes, Parts, Target};
 
 /// A matrix as the kernels have it, with its bias.
@@ -35,7 +35,10 @@ impl Packed {
     }
 
     fn run(&self, x: &Grid, finish: Finish, target: Target) {
-        self.engine.read(x, self.conv.element(), |x| self.conv.run(&self.engine.pool, x, finish, target));
+        let engine = &self.engine;
+        engine.timed(Work::Product, || {
+            engine.read(x, self.conv.element(), |x| self.conv.run(&engine.pool, x, finish, target));
+        });
     }
 
     /// `(…, inputs)` to `(…, outputs)`.

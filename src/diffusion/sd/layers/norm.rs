@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{At, Engine, group_norm, group_norm_silu_into, layer_norm};
+use super::{At, Engine, Work, group_norm, group_norm_silu_into, layer_norm};
 use crate::kernels::{self, Grid};
 
 /// Group norm over `(b, channels, h, w)`, SiLU after it where `forward_silu` is asked.
@@ -41,7 +41,7 @@ impl GroupNorm {
     /// From maps to one, on the CPU.
     pub fn run(&self, inputs: &[&Grid], silu: bool, out: &mut Grid) {
         match &self.packed {
-            Some((norm, engine)) => norm.run(&engine.pool, inputs, silu, out),
+            Some((norm, engine)) => engine.timed(Work::Norm, || norm.run(&engine.pool, inputs, silu, out)),
             None => unreachable!("maps are the CPU's"),
         }
     }
@@ -68,7 +68,7 @@ impl LayerNorm {
     /// From tokens to tokens, on the CPU.
     pub fn run(&self, x: &Grid, out: &mut Grid) {
         match &self.packed {
-            Some((norm, engine)) => norm.run(&engine.pool, x, out),
+            Some((norm, engine)) => engine.timed(Work::Norm, || norm.run(&engine.pool, x, out)),
             None => unreachable!("maps are the CPU's, and their channels whole blocks"),
         }
     }

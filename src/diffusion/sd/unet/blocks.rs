@@ -105,6 +105,9 @@ impl Resnet {
     }
 }
 
+/// From this level on maps are 8 x 8 pixels, of pictures of 512 x 512.
+const COARSE: usize = 3;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Down,
@@ -130,6 +133,7 @@ impl Level {
     pub fn new(at: &At, config: &UnetConfig, level: usize, side: Side, slots: &mut usize) -> Result<Self> {
         let UnetConfig { channels, layers, groups, cross, .. } = config;
         let last = channels.len() - 1;
+        let at = &at.coarse(level >= COARSE);
         let to = channels[level];
         let above = channels[level.saturating_sub(1)];
         let below = channels[(level + 1).min(last)];
@@ -243,6 +247,7 @@ pub struct Middle {
 impl Middle {
     pub fn new(at: &At, config: &UnetConfig, slots: &mut usize) -> Result<Self> {
         let last = config.channels.len() - 1;
+        let at = &at.coarse(last >= COARSE);
         let c = config.channels[last];
         let resnet = |i: usize| {
             Resnet::new(&at.at(format!("resnets.{i}")), c, c, config.groups, 1e-5, Some(config.time_width()))

@@ -7,7 +7,7 @@ use crate::{
     diffusion::sd::layers::{
         At, Engine, Gated, GroupNorm, LayerNorm, Linear, attention, join_heads, split_heads,
     },
-    kernels::{Element, Grid, Keys, Map, Parts, attend},
+    kernels::{Element, Grid, Keys, Map, Parts},
 };
 
 /// Group norm, a projection, blocks, a projection, and the input added.
@@ -177,9 +177,7 @@ impl Block {
             self.queries.run(normed, &mut queries);
             self.keys.run(normed, &mut keys);
             self.values.run(normed, &mut values);
-            engine.with_keys(&keys, &values, heads, lanes / heads, |keys| {
-                attend(engine.set, &engine.pool, &queries, keys, width, &mut found);
-            });
+            engine.attend([&queries, &keys, &values], heads, width, &mut found);
         }
         self.out.add(&found, x);
 
@@ -187,7 +185,7 @@ impl Block {
         self.queries_2.run(normed, &mut queries);
         let Words::Packed(rows) = &with.words[self.slot] else { candle_core::bail!("words not packed for the CPU") };
         let Some(keys) = rows.get(row).or(rows.last()) else { candle_core::bail!("no words") };
-        attend(engine.set, &engine.pool, &queries, keys, width, &mut found);
+        engine.attend_to(&queries, keys, width, &mut found);
         self.out_2.add(&found, x);
 
         self.norms[2].run(x, normed);
