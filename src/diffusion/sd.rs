@@ -130,7 +130,9 @@ impl StableDiffusion {
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
         let engine = Engine::new(pool, Instructions::best(), settings.precision);
         if settings.precision == Element::Bfloat16 && !engine.bfloat16_pays() {
-            tracing::warn!("this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one");
+            tracing::warn!(
+                "this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one"
+            );
         }
         let exact = engine.exact();
         let (tensors, config) = &parts.unet;

@@ -78,9 +78,7 @@ impl Lanes for Neon {
     #[inline(always)]
     fn high_half(self, a: V) -> V {
         // SAFETY: `self` proves the instructions.
-        a.map(|a| unsafe {
-            vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0xffff_0000)))
-        })
+        a.map(|a| unsafe { vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0xffff_0000))) })
     }
     #[inline(always)]
     unsafe fn load(self, at: *const f32) -> V {

@@ -62,7 +62,15 @@ impl ConvShape {
     /// A matrix product at each pixel.
     pub fn linear(inputs: usize, outputs: usize) -> Self {
         let inputs = (0..inputs).step_by(LANES).map(|first| LANES.min(inputs - first)).collect();
-        Self { inputs, taps: vec![Tap { dy: 0, dx: 0 }], stride: (1, 1), lanes: LANES, outputs, makes: Makes::Channels, element: Element::Float32 }
+        Self {
+            inputs,
+            taps: vec![Tap { dy: 0, dx: 0 }],
+            stride: (1, 1),
+            lanes: LANES,
+            outputs,
+            makes: Makes::Channels,
+            element: Element::Float32,
+        }
     }
     /// The same layer of an input that is made of several maps, block after block.
     pub fn of_parts(self, parts: &Parts) -> Self {

@@ -2,8 +2,13 @@
 
 use super::*;
 
+#[cfg(target_os = "linux")]
+pub(super) use pages::guarded;
+
 mod layers;
 mod naive;
+#[cfg(target_os = "linux")]
+mod pages;
 mod threads;
 mod wide;
 

@@ -10,8 +10,16 @@ use serde::Serialize;
 
 use super::{print, shape_for, steps_of};
 use crate::{
-    app::{cli::{BenchArgs, Decoder, Precision}, dials::DreamDials, full_table, line::Line},
-    diffusion::{self, Model, Picture, Quantiles, sd::{DecoderChoice, Settings}},
+    app::{
+        cli::{BenchArgs, Decoder, Precision},
+        dials::DreamDials,
+        full_table,
+        line::Line,
+    },
+    diffusion::{
+        self, Model, Picture, Quantiles,
+        sd::{DecoderChoice, Settings},
+    },
     latent::Shape,
 };
 
@@ -98,7 +106,8 @@ fn told(Report { model, load_ms, latency, signal }: &Report) -> String {
     for (name, millis) in &model.layers_ms {
         out += &format!("    {name:<18}{millis:>9.1} ms in the mean\n");
     }
-    out += &format!("{:<22}{:>9.1} ms, after {load_ms:.0} ms of loading\n", "the first picture", model.first_picture_ms);
+    out +=
+        &format!("{:<22}{:>9.1} ms, after {load_ms:.0} ms of loading\n", "the first picture", model.first_picture_ms);
     out += &line("sample to picture", latency);
     out += &line("  of that the signal", signal);
     out += &format!(

@@ -7,9 +7,7 @@ mod tiny;
 use candle_core::{Result, Tensor};
 
 use super::{
-    layers::{
-        After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, attention, each_row, tensor_of,
-    },
+    layers::{After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, attention, each_row, tensor_of},
     unet::Resnet,
 };
 use crate::kernels::{Element, Grid, Map, Parts};

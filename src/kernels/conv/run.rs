@@ -86,8 +86,9 @@ impl Conv {
             let inside = |d: isize, n: usize, stride: usize, size: usize| {
                 d >= -border && ((n - 1) * stride) as isize + d < size as isize + border
             };
-            let fits =
-                || inside(t.dy, height, shape.stride.0, input.height) && inside(t.dx, width, shape.stride.1, input.width);
+            let fits = || {
+                inside(t.dy, height, shape.stride.0, input.height) && inside(t.dx, width, shape.stride.1, input.width)
+            };
             assert!(height == 0 || width == 0 || fits(), "{t:?} leaves the border");
         }
         let blocks = shape.outputs.div_ceil(LANES);

@@ -54,8 +54,7 @@ fn products_of_bfloat16_are_those_of_the_rounded_numbers() {
             let mut out = Grid::new(o, h / stride, w / stride);
             conv.run(pool, &grid, Finish::plain(&Affine::bias(&vec![0.0; o])), Target::Grid(&mut out));
             let map = Map { channels: i, height: h, width: w, values };
-            let expected: Vec<f32> =
-                naive::conv(&map, &weight, o, size, stride).iter().map(|v| *v as f32).collect();
+            let expected: Vec<f32> = naive::conv(&map, &weight, o, size, stride).iter().map(|v| *v as f32).collect();
             let e = error(&planar(&out, o), &expected);
             assert!(e < 10.0 * TOLERANCE, "{} {i}->{o} {h}x{w} by {stride}: {e}", set.name());
         }
@@ -69,8 +68,7 @@ fn a_layer_too_deep_for_the_caches_is_summed_in_parts() {
             let (i, o, h, w) = (16 * 31 + 5, 40, 3, 17);
             let (grid, values) = filled(set, pool, r, form(i, h, w, 1, element));
             let weight = rounded(&r.values(o * i * 9));
-            let conv =
-                Conv::new(set, ConvShape::conv3x3(i, o).of(element), |o, t, c| weight[(o * i + c) * 9 + t]);
+            let conv = Conv::new(set, ConvShape::conv3x3(i, o).of(element), |o, t, c| weight[(o * i + c) * 9 + t]);
             let (mut out, before) = filled(set, pool, r, form(o, h, w, 1, Element::Float32));
             let (plus, added) = filled(set, pool, r, form(o, h, w, 1, Element::Float32));
             let affine = Affine::bias(&vec![0.5; o]);
@@ -127,7 +125,11 @@ fn a_gate_is_value_times_gelu_and_parts_begin_blocks() {
             floats.copy_tokens(&mut back, &parts);
             assert_eq!(back, tokens);
             let mut grid = Grid::of(form(parts.lanes(), 1, n, 0, element));
-            if element == Element::Float32 { grid = floats } else { grid.fill_halves(pool, &floats, set) }
+            if element == Element::Float32 {
+                grid = floats
+            } else {
+                grid.fill_halves(pool, &floats, set)
+            }
             let shape = ConvShape::linear(60, 2 * o).of_parts(&parts).makes(Makes::Gate).of(element);
             let conv = Conv::new(set, shape, |o, _, c| weight[o * 60 + c]);
             let mut out = Grid::of(form(o, 1, n, 0, Element::Float32));
@@ -208,7 +210,11 @@ fn a_group_norm_over_two_maps_is_that_of_one_with_the_channels_of_both() {
                 let y = (f64::from(*value) - mean) / (variance + 1e-5).sqrt() * f64::from(weight[channel]);
                 let expected = naive::silu(y + f64::from(bias[channel]));
                 let found = f64::from(found[pixel * c + channel]);
-                assert!((found - expected).abs() < 2e-5 * expected.abs().max(1.0), "{}: {found} {expected}", set.name());
+                assert!(
+                    (found - expected).abs() < 2e-5 * expected.abs().max(1.0),
+                    "{}: {found} {expected}",
+                    set.name()
+                );
             }
         }
     });

@@ -210,4 +210,3 @@ impl Task for Backward<'_> {
         }
     }
 }
-

@@ -59,7 +59,13 @@ enum Kind<C> {
 }
 
 impl<C> Kind<C> {
-    fn new(at: &At, inputs: Parts, outputs: usize, bias: bool, pack: impl FnOnce(&Engine, &[f32]) -> C) -> Result<Self> {
+    fn new(
+        at: &At,
+        inputs: Parts,
+        outputs: usize,
+        bias: bool,
+        pack: impl FnOnce(&Engine, &[f32]) -> C,
+    ) -> Result<Self> {
         if at.tensors.device().is_cpu() {
             return Ok(Self::Packed(Box::new(Packed::new(at, inputs, outputs, bias, pack))));
         }
@@ -163,8 +169,7 @@ pub struct Down {
 impl Down {
     pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool, before: bool) -> Result<Self> {
         let shape = ConvShape::halving3x3(inputs, outputs, before).of(at.engine.element);
-        let pack =
-            |engine: &Engine, w: &[f32]| Conv::new(engine.set, shape, |o, t, c| w[(o * inputs + c) * 9 + t]);
+        let pack = |engine: &Engine, w: &[f32]| Conv::new(engine.set, shape, |o, t, c| w[(o * inputs + c) * 9 + t]);
         Ok(Self { kind: Kind::new(at, Parts::one(inputs), outputs, bias, pack)?, before })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

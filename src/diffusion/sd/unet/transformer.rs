@@ -4,9 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::{Prepared, Words};
 use crate::{
-    diffusion::sd::layers::{
-        At, Engine, Gated, GroupNorm, LayerNorm, Linear, attention, join_heads, split_heads,
-    },
+    diffusion::sd::layers::{At, Engine, Gated, GroupNorm, LayerNorm, Linear, attention, join_heads, split_heads},
     kernels::{Element, Grid, Keys, Map, Parts},
 };
 
@@ -111,8 +109,7 @@ impl Block {
         *slots += 1;
         // Each head begins a block.
         let by_heads = || Parts::of(&vec![c / heads; heads]);
-        let plain =
-            |name: &str, inputs: usize| Linear::of_parts(&at.at(name), Parts::one(inputs), by_heads(), false);
+        let plain = |name: &str, inputs: usize| Linear::of_parts(&at.at(name), Parts::one(inputs), by_heads(), false);
         let out = |name: &str| Linear::of_parts(&at.at(name), by_heads(), Parts::one(c), true);
         Self {
             channels: c,
