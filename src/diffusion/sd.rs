@@ -29,7 +29,10 @@ use std::{path::Path, sync::Arc};
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::{Stamp, kernels::Pool};
+use crate::{
+    Stamp,
+    kernels::{Element, Instructions, Pool},
+};
 
 pub use config::Family;
 pub use files::{LoraUse, Refusal, is_ours};
@@ -40,7 +43,7 @@ pub use unet::Prepared;
 
 use autoencoders::Autoencoders;
 use files::{Lora, Parts};
-use layers::At;
+use layers::{At, Engine};
 use rack::Rack;
 use reader::Reader;
 use run::{Passes, Run, Stream};
@@ -69,6 +72,8 @@ pub struct Settings {
     pub decoder: DecoderChoice,
     /// Merged into the weights; [`Way::loras`] are not.
     pub loras: Vec<LoraUse>,
+    /// Of the U-Net's products; sums, norms, text and autoencoder are float32 always.
+    pub precision: Element,
     /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
     pub noise: Option<Vec<f32>>,
 }
@@ -99,6 +104,7 @@ pub struct Text {
 
 /// A checkpoint ready to run.
 pub struct StableDiffusion {
+    engine: Engine,
     name: String,
     family: Family,
     zeros_for_empty: bool,
@@ -137,17 +143,24 @@ impl StableDiffusion {
     fn build(parts: Parts, settings: Settings, pool: &Pool) -> std::result::Result<Self, Refusal> {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
+        let engine = Engine::new(pool, Instructions::best(), settings.precision);
+        if settings.precision == Element::Bfloat16 && !engine.bfloat16_pays() {
+            tracing::warn!(
+                "this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one"
+            );
+        }
+        let exact = engine.exact();
         let (tensors, config) = &parts.unet;
-        let unet = Unet::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+        let unet = Unet::new(&At::root(tensors, &engine), config.clone()).map_err(failed)?;
         tensors.check("unet", &path)?;
         let (tensors, config) = &parts.text;
         let (is_clip, width) = (config.width, unet.config().cross);
-        let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+        let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
         tensors.check("text_encoder", &path)?;
         let clip_2 = match &parts.text_2 {
             None => None,
             Some((tensors, config)) => {
-                let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+                let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
                 tensors.check("text_encoder_2", &path)?;
                 Some(clip)
             }
@@ -159,11 +172,12 @@ impl StableDiffusion {
             );
             return Err(Refusal::new(&path, what));
         }
-        let autoencoders = Autoencoders::new(&parts, &settings, pool)?;
+        let autoencoders = Autoencoders::new(&parts, &settings, &exact)?;
         let card = model::card(&parts, &settings);
         let reader = Arc::new(Reader { family: parts.family, padding: parts.padding, clip, clip_2 });
         Ok(Self {
-            rack: Rack::new(&parts, pool),
+            engine,
+            rack: Rack::new(&parts, &exact),
             said: Said::new(reader.clone(), parts.zeros_for_empty),
             name: parts.name,
             family: parts.family,

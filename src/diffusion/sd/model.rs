@@ -11,7 +11,8 @@ use candle_core::{Result, Tensor};
 use super::{Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Time, files::Parts, maps, numbers};
 use crate::{
     Stamp,
-    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing, feedback},
+    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
+    kernels::Element,
     latent::{Latent, Shape},
 };
 
@@ -180,6 +181,19 @@ impl StableDiffusion {
 impl Model for StableDiffusion {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    fn spent(&self) -> Vec<(&'static str, f64)> {
+        self.engine.spent()
+    }
+
+    fn runtime(&self) -> Runtime {
+        let numbers = match self.settings.precision {
+            Element::Float32 => "float32",
+            Element::Bfloat16 => "bfloat16",
+        };
+        let instructions = format!("{}, {numbers}", self.engine.set.name());
+        Runtime { instructions, threads: self.engine.pool.threads() }
     }
 
     fn flops(&self, shape: Shape, steps: usize) -> u64 {
