@@ -59,6 +59,9 @@ impl StableDiffusion {
             let noise = Tensor::from_slice(&latent.values, (1, channels, height, width), &Device::Cpu)?;
             let text = with.text.clone().unwrap_or_default();
             let size = [height, width];
+            if this.ready.as_ref().is_some_and(|(_, its, _)| *its != size) {
+                this.engine.forget();
+            }
             let ready = match this.ready.take() {
                 Some((known, its, ready)) if known == text && its == size => ready,
                 _ => this.prepare(&text, size)?,
