@@ -119,6 +119,8 @@ pub struct StableDiffusion {
     /// The picture before, kept while it is fed back.
     last: Option<model::Last>,
     last_stamp: Option<Stamp>,
+    /// (h, w) of the latent before.
+    size: Option<[usize; 2]>,
     notes: Vec<String>,
     /// The decoder that was missed, so that it is told once.
     missed: Option<DecoderChoice>,
@@ -190,6 +192,7 @@ impl StableDiffusion {
             stream: Stream::default(),
             last: None,
             last_stamp: None,
+            size: None,
             notes: Vec::new(),
             missed: None,
             card,

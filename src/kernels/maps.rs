@@ -26,6 +26,11 @@ impl Maps {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&form).and_then(Vec::pop);
         Map { grid: Some(known.unwrap_or_else(|| Grid::of(form))), form, home: self.clone() }
     }
+
+    /// Frees what nobody uses, when pictures of another size come.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 impl Drop for Map {

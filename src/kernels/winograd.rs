@@ -11,7 +11,7 @@ mod transforms;
 use std::cell::RefCell;
 
 use rayon::prelude::*;
-use transforms::{Backward, Forward};
+use transforms::{Backward, Filter, Forward};
 
 use super::{
     Activation, Finish, Instructions, Pool, Target,
@@ -34,16 +34,6 @@ const AT_ONCE: usize = 42;
 const CACHED: usize = 36 * 160 * 160;
 /// Floats between frequencies beside their values, so that the 36 streams do not fall on the same lines of the cache.
 const SKEW: usize = 5 * LANES;
-
-/// Filter to frequencies, with the points 0, 1, -1, 2, -2 and infinity.
-const G: [[f64; 3]; IN] = [
-    [0.25, 0.0, 0.0],
-    [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-    [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-    [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-    [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-    [0.0, 0.0, 1.0],
-];
 
 thread_local! {
     /// Frequencies of the inputs and of the outputs of the tiles that this thread is at.
@@ -75,18 +65,8 @@ impl Winograd {
         let group = instructions.group(outputs / LANES, LANES);
         let mut weights = Floats::zeros(FREQUENCIES * inputs * outputs);
         let pack = |(i, out): (usize, &mut [f32])| {
-            let (first, lanes) = (i * group * LANES, (group * LANES).min(outputs - i * group * LANES));
-            let size = inputs * lanes;
-            for c in 0..inputs {
-                for lane in 0..lanes {
-                    let g: [f64; 9] = std::array::from_fn(|t| f64::from(weight(first + lane, t, c)));
-                    let half = G.map(|u| [0, 1, 2].map(|x| u[0] * g[x] + u[1] * g[3 + x] + u[2] * g[6 + x]));
-                    for f in 0..FREQUENCIES {
-                        let (h, v) = (half[f / IN], G[f % IN]);
-                        out[f * size + c * lanes + lane] = (h[0] * v[0] + h[1] * v[1] + h[2] * v[2]) as f32;
-                    }
-                }
-            }
+            let lanes = (group * LANES).min(outputs - i * group * LANES);
+            instructions.enter(Filter { weight: &weight, first: i * group * LANES, lanes, inputs, out });
         };
         weights.par_chunks_mut((FREQUENCIES * inputs * group * LANES).max(1)).enumerate().for_each(pack);
         Self { instructions, inputs: inputs / LANES, outputs: outputs / LANES, group, paints, weights }

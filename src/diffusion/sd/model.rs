@@ -86,6 +86,9 @@ impl StableDiffusion {
         let guidance = text.guidance.unwrap_or(self.schedule.guidance);
         let passed_secs = self.last_stamp.as_ref().map_or(0.0, |last| latent.stamp.secs_since(last) as f32);
         self.last_stamp = Some(latent.stamp);
+        if self.size.replace(size).is_some_and(|before| before != size) {
+            self.engine.forget();
+        }
         self.rack.follow(&with.way.loras, with.live);
         let time = Time { glide_secs: with.way.glide_secs, passed_secs, live: with.live };
         self.said.follow(&text, self.rack.voice(), guidance != 1.0, time)?;

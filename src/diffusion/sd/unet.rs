@@ -59,8 +59,10 @@ impl UnetConfig {
     /// Whether a U-Net can be built so; the error is the end of a sentence that begins with the file's name.
     pub fn check(&self) -> std::result::Result<(), String> {
         let levels = self.channels.len();
-        let fits =
-            |(c, h): (&usize, &usize)| *c > 0 && *h > 0 && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1));
+        // The kernels have channels in blocks of 16.
+        let fits = |(c, h): (&usize, &usize)| {
+            *c > 0 && *h > 0 && c.is_multiple_of(16) && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1))
+        };
         let whole = levels > 0
             && self.depth.len() == levels
             && self.heads.len() == levels

@@ -57,26 +57,36 @@ impl Keys {
             };
             let from_keys = &keys.words()[plane(keys, first_key)..][..count * words];
             let from_values = &values.words()[plane(values, first_value)..][..count * words];
-            for key in 0..count {
-                for word in 0..words {
-                    let at = head * of_head + (key / LANES * head_blocks + block) * words * LANES;
-                    // SAFETY: `make_room` made the memory for all heads, blocks and keys, and no other piece writes to
-                    // this block of channels.
-                    unsafe { *to_keys.at(at + word * LANES + key % LANES) = from_keys[key * words + word] };
+            for (n, keys) in from_keys.chunks(LANES * words).enumerate() {
+                let at = head * of_head + (n * head_blocks + block) * words * LANES;
+                // SAFETY: `make_room` made the memory for all heads, blocks and keys, and no other piece writes to this
+                // block of channels.
+                let to = unsafe { std::slice::from_raw_parts_mut(to_keys.at(at), words * LANES) };
+                for (key, numbers) in keys.chunks_exact(words).enumerate() {
+                    numbers.iter().zip(to[key..].iter_mut().step_by(LANES)).for_each(|(number, to)| *to = *number);
                 }
             }
-            for key in 0..if half { count.div_ceil(2) } else { count } {
+            if !half {
+                for (key, numbers) in from_values.as_chunks::<LANES>().0.iter().enumerate() {
+                    // SAFETY: as above.
+                    let to = unsafe {
+                        std::slice::from_raw_parts_mut(
+                            to_values.at(head * of_head + key * width + block * LANES),
+                            LANES,
+                        )
+                    };
+                    to.copy_from_slice(numbers);
+                }
+                return;
+            }
+            for key in 0..count.div_ceil(2) {
                 let to = head * of_head + key * width + block * LANES;
                 for channel in 0..LANES {
-                    let value = if half {
-                        let bits = |key: usize| {
-                            let word = from_values.get(key * words + channel / 2).map_or(0, |w| w.to_bits());
-                            word >> (16 * (channel % 2)) & 0xffff
-                        };
-                        f32::from_bits(bits(2 * key) | bits(2 * key + 1) << 16)
-                    } else {
-                        from_values[key * words + channel]
+                    let bits = |key: usize| {
+                        let word = from_values.get(key * words + channel / 2).map_or(0, |w| w.to_bits());
+                        word >> (16 * (channel % 2)) & 0xffff
                     };
+                    let value = f32::from_bits(bits(2 * key) | bits(2 * key + 1) << 16);
                     // SAFETY: as above.
                     unsafe { *to_values.at(to + channel) = value };
                 }

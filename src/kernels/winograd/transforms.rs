@@ -7,6 +7,61 @@ use crate::kernels::{
     lanes::{Lanes, Task},
 };
 
+/// Filter to frequencies, with the points 0, 1, -1, 2, -2 and infinity.
+const G: [[f64; 3]; IN] = [
+    [0.25, 0.0, 0.0],
+    [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+    [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+    [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+    [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+    [0.0, 0.0, 1.0],
+];
+
+/// The filters of some outputs to frequencies, in float64: a packed group of blocks.
+pub(super) struct Filter<'a, F> {
+    pub weight: &'a F,
+    pub first: usize,
+    pub lanes: usize,
+    pub inputs: usize,
+    /// `[frequency][input channel][lane]`
+    pub out: &'a mut [f32],
+}
+
+impl<F: Fn(usize, usize, usize) -> f32> Task for Filter<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) {
+        let size = self.inputs * self.lanes;
+        for c in 0..self.inputs {
+            for block in (0..self.lanes).step_by(LANES) {
+                let mut g = [[0.0_f64; LANES]; 9];
+                for lane in 0..LANES {
+                    for t in 0..9 {
+                        g[t][lane] = f64::from((self.weight)(self.first + block + lane, t, c));
+                    }
+                }
+                let mut half = [[[0.0_f64; LANES]; 3]; IN];
+                for u in 0..IN {
+                    for x in 0..3 {
+                        for lane in 0..LANES {
+                            half[u][x][lane] =
+                                G[u][0] * g[x][lane] + G[u][1] * g[3 + x][lane] + G[u][2] * g[6 + x][lane];
+                        }
+                    }
+                }
+                for f in 0..FREQUENCIES {
+                    let (h, v) = (&half[f / IN], G[f % IN]);
+                    let out = &mut self.out[f * size + c * self.lanes + block..][..LANES];
+                    for lane in 0..LANES {
+                        out[lane] = (h[0][lane] * v[0] + h[1][lane] * v[1] + h[2][lane] * v[2]) as f32;
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[repr(align(64))]
 struct Square<const R: usize>([[[f32; LANES]; IN]; R]);
 

@@ -101,6 +101,12 @@ impl Engine {
         self.maps.take(Form { channels, height, width, border: 0, element })
     }
 
+    /// Frees the memory of pictures of another size.
+    pub fn forget(&self) {
+        self.maps.clear();
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Gives `job` the map as a layer reads it: rounded, where the layer takes bfloat16 and the map is float32.
     pub fn read<T>(&self, map: &Grid, element: Element, job: impl FnOnce(&Grid) -> T) -> T {
         let form = map.form();
