@@ -224,7 +224,7 @@ enum Doubled {
     Winograd(Winograd),
     /// Each of the 2 x 2 pixels that come from one sees only 2 x 2 pixels of the smaller map, some of them through several
     /// taps: four 2x2 convolutions of the smaller map, four ninths of the work.
-    Quarters([Conv; 4]),
+    Quarters(Box<[Conv; 4]>),
 }
 
 impl Doubled {
@@ -236,7 +236,7 @@ impl Doubled {
     }
 
     fn quarters(set: Instructions, shape: &ConvShape, inputs: usize, w: &[f32]) -> Self {
-        Self::Quarters(std::array::from_fn(|quarter| {
+        Self::Quarters(Box::new(std::array::from_fn(|quarter| {
             let (y, x) = (quarter / 2, quarter % 2);
             // The smaller map's pixel that a tap of the larger one sees, from the pixel's own.
             let seen = |place: usize, tap: usize| (place + tap).div_ceil(2) as isize - 1;
@@ -247,7 +247,7 @@ impl Doubled {
                 let here = |tap: &usize| seen(y, tap / 3) == taps[t].dy && seen(x, tap % 3) == taps[t].dx;
                 (0..9).filter(here).map(|tap| w[(o * inputs + c) * 9 + tap]).sum()
             })
-        }))
+        })))
     }
 }
 

@@ -114,7 +114,6 @@ pub enum Side {
     Up,
 }
 
-#[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
 enum Resize {
     Down(Down),
     Up(Double),

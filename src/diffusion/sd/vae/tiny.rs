@@ -35,7 +35,6 @@ impl Block {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
 enum Layer {
     Conv(Conv3),
     ConvRelu(Conv3),
