@@ -162,6 +162,10 @@ pub trait Model: Send {
     fn notes(&mut self) -> Vec<String> {
         Vec::new()
     }
+    /// Milliseconds that each kind of layer has taken so far, where that is counted.
+    fn spent(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
     /// What it runs on, for reports.
     fn runtime(&self) -> Runtime {
         Runtime::default()

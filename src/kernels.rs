@@ -15,15 +15,18 @@
 
 mod attention;
 mod band;
-mod candle_op;
 mod conv;
+mod floats;
 mod grid;
+mod group_norm;
 mod instructions;
 mod lanes;
+mod maps;
 mod norm;
 mod pool;
 mod portable;
 mod tile;
+mod tokens;
 mod winograd;
 
 #[cfg(target_arch = "aarch64")]
@@ -33,12 +36,15 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub use attention::Attention;
+pub use attention::{Attention, Keys, attend};
 pub use band::Band;
-pub use candle_op::Conv3x3;
-pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Tap, Target};
-pub use grid::{Floats, Grid, Row};
+pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Makes, Plus, Tap, Target};
+pub use floats::Floats;
+pub use grid::{Element, Form, Grid, Row};
+pub use group_norm::GroupNorm;
 pub use instructions::Instructions;
+pub use maps::{Map, Maps};
 pub use norm::LayerNorm;
 pub use pool::{Pool, physical_cores};
+pub use tokens::Parts;
 pub use winograd::Winograd;

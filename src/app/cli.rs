@@ -11,6 +11,8 @@ pub use models::{ConvertArgs, FetchArgs, ListArgs, ModelsArgs, ModelsCommand, Sh
 pub use values::{Size, Weighted};
 
 use crate::{
+    diffusion::sd::DecoderChoice,
+    kernels::Element,
     latent::Shape,
     remote::{Listen, Token},
 };
@@ -211,6 +213,9 @@ pub struct DreamArgs {
     /// The decoder, for a model that has a choice
     #[arg(long, value_name = "NAME")]
     pub decoder: Option<Decoder>,
+    /// The numbers of the model's products, for a model that has a choice
+    #[arg(long, value_name = "NAME")]
+    pub precision: Option<Precision>,
     /// A LoRA file and its strength, for a model that takes them
     #[arg(long, value_name = "FILE[:STRENGTH]")]
     pub lora: Vec<String>,
@@ -234,6 +239,24 @@ pub struct DreamArgs {
     pub raw: Option<PathBuf>,
 }
 
+impl Decoder {
+    pub fn choice(self) -> DecoderChoice {
+        match self {
+            Self::Vae => DecoderChoice::Own,
+            Self::Taesd => DecoderChoice::Tiny,
+        }
+    }
+}
+
+impl Precision {
+    pub fn element(self) -> Element {
+        match self {
+            Self::Float32 => Element::Float32,
+            Self::Bfloat16 => Element::Bfloat16,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scheduler {
     Ddim,
@@ -246,6 +269,14 @@ pub enum Scheduler {
 pub enum Decoder {
     Vae,
     Taesd,
+}
+
+/// Of products: their sums are float32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    Float32,
+    /// Half the memory, and faster where the CPU multiplies it fast
+    Bfloat16,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -331,6 +362,12 @@ pub struct BenchArgs {
     /// Steps from noise to picture
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub steps: u32,
+    /// The decoder, for a model that has a choice
+    #[arg(long, value_name = "NAME")]
+    pub decoder: Option<Decoder>,
+    /// The numbers of the model's products, for a model that has a choice
+    #[arg(long, value_name = "NAME")]
+    pub precision: Option<Precision>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,7 @@
 //! How fast a model is here: what `wavedream bench` prints.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -46,6 +47,8 @@ pub struct Report {
     pub picture: Quantiles,
     pub denoise: Quantiles,
     pub decode: Quantiles,
+    /// Milliseconds a picture of each kind of layer, where the model counts them.
+    pub layers_ms: BTreeMap<&'static str, f64>,
     /// Convolutions and matrix products.
     pub gflop_per_picture: f64,
     pub gflop_per_s: f64,
@@ -66,6 +69,7 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
     model.generate(&latents[0], &with, steps, &mut picture)?;
     let first_picture_ms = cold.elapsed().as_secs_f32() * 1e3;
     let (mut whole, mut denoise, mut decode) = (Vec::new(), Vec::new(), Vec::new());
+    let before = model.spent();
     let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     let start = Instant::now();
     while start.elapsed() < length || whole.len() < 3 {
@@ -78,6 +82,8 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
     }
     let seconds = start.elapsed().as_secs_f64();
     let pictures = whole.len();
+    let spent = model.spent().into_iter().zip(before);
+    let layers_ms = spent.map(|((name, after), (_, before))| (name, (after - before) / pictures as f64)).collect();
     let gflop_per_picture = model.flops(shape, steps) as f64 / 1e9;
     Ok(Report {
         model: model.card().name.clone(),
@@ -91,6 +97,7 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
         picture: Quantiles::of(whole),
         denoise: Quantiles::of(denoise),
         decode: Quantiles::of(decode),
+        layers_ms,
         gflop_per_picture,
         gflop_per_s: gflop_per_picture * pictures as f64 / seconds,
         peak_memory_mb: peak_memory_mb(),

@@ -29,7 +29,10 @@ use std::{path::Path, sync::Arc};
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::{Stamp, kernels::Pool};
+use crate::{
+    Stamp,
+    kernels::{Element, Instructions, Pool},
+};
 
 pub use config::Family;
 pub use files::{About, Conversion, EmbeddingUse, LoraUse, Refusal, Sort, about, convert, is_ours};
@@ -40,7 +43,7 @@ pub use unet::Prepared;
 
 use autoencoders::Autoencoders;
 use files::{Lora, Parts};
-use layers::At;
+use layers::{At, Engine};
 use rack::Rack;
 use reader::Reader;
 use run::{Passes, Run, Stream};
@@ -71,6 +74,8 @@ pub struct Settings {
     pub loras: Vec<LoraUse>,
     /// Besides those in `embeddings/` beside the checkpoint and in the folders of models.
     pub embeddings: Vec<EmbeddingUse>,
+    /// Of the U-Net's products; sums, norms, text and autoencoder are float32 always.
+    pub precision: Element,
     /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
     pub noise: Option<Vec<f32>>,
 }
@@ -101,6 +106,7 @@ pub struct Text {
 
 /// A checkpoint ready to run.
 pub struct StableDiffusion {
+    engine: Engine,
     name: String,
     family: Family,
     zeros_for_empty: bool,
@@ -115,6 +121,8 @@ pub struct StableDiffusion {
     /// The picture before, kept while it is fed back.
     last: Option<model::Last>,
     last_stamp: Option<Stamp>,
+    /// (h, w) of the latent before.
+    size: Option<[usize; 2]>,
     notes: Vec<String>,
     /// The decoder that was missed, so that it is told once.
     missed: Option<DecoderChoice>,
@@ -139,17 +147,24 @@ impl StableDiffusion {
     fn build(parts: Parts, settings: Settings, pool: &Pool) -> std::result::Result<Self, Refusal> {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
+        let engine = Engine::new(pool, Instructions::best(), settings.precision);
+        if settings.precision == Element::Bfloat16 && !engine.bfloat16_pays() {
+            tracing::warn!(
+                "this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one"
+            );
+        }
+        let exact = engine.exact();
         let (tensors, config) = &parts.unet;
-        let unet = Unet::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+        let unet = Unet::new(&At::root(tensors, &engine), config.clone()).map_err(failed)?;
         tensors.check("unet", &path)?;
         let (tensors, config) = &parts.text;
         let (is_clip, width) = (config.width, unet.config().cross);
-        let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+        let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
         tensors.check("text_encoder", &path)?;
         let clip_2 = match &parts.text_2 {
             None => None,
             Some((tensors, config)) => {
-                let clip = Clip::new(&At::root(tensors, pool), config.clone()).map_err(failed)?;
+                let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
                 tensors.check("text_encoder_2", &path)?;
                 Some(clip)
             }
@@ -165,11 +180,12 @@ impl StableDiffusion {
             );
             return Err(Refusal::new(&path, what));
         }
-        let autoencoders = Autoencoders::new(&parts, &settings, pool)?;
+        let autoencoders = Autoencoders::new(&parts, &settings, &exact)?;
         let card = model::card(&parts, &settings);
         let reader = Arc::new(Reader { family: parts.family, padding: parts.padding, clip, clip_2, learned });
         Ok(Self {
-            rack: Rack::new(&parts, pool),
+            engine,
+            rack: Rack::new(&parts, &exact),
             said: Said::new(reader.clone(), parts.zeros_for_empty),
             name: parts.name,
             family: parts.family,
@@ -182,6 +198,7 @@ impl StableDiffusion {
             stream: Stream::default(),
             last: None,
             last_stamp: None,
+            size: None,
             notes: Vec::new(),
             missed: None,
             card,

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::{
-    lanes::{Lanes, Task},
+    lanes::{Lanes, Task, dot_by_halves},
     tile::{Finish, Gather, tiles},
 };
 
@@ -44,8 +44,41 @@ impl Lanes for Neon {
         if group == 1 { 6 } else { 2 }
     }
     unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
-        tiles!(self, (group, pixels, step), gather, finish;
-            1, 16: 1 2 3 4 5 6; 1, 32: 1 2 3 4 5 6; 1, 64: 1 2 3 4 5 6; 1, 4: 1 2 3 4 5 6; 3, 16: 1 2;)
+        tiles!(self, false, (group, pixels, step), gather, finish;
+            1, 16: 1 2 3 4 5 6; 1, 32: 1 2 3 4 5 6; 1, 64: 1 2 3 4 5 6; 1, 4: 1 2 3 4 5 6; 2, 16: 1 2; 3, 16: 1 2;)
+    }
+    unsafe fn tile_of_halves(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
+        tiles!(self, true, (group, pixels, step), gather, finish;
+            1, 8: 1 2 3 4 5 6; 1, 16: 1 2 3 4 5 6; 2, 8: 1 2;)
+    }
+    #[inline(always)]
+    fn dot(self, a: V, b: V, c: V) -> V {
+        dot_by_halves(self, a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn store_halves(self, at: *mut u16, v: V) {
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: the caller promises sixteen halves; `self` proves the instructions.
+            unsafe {
+                let bits = vreinterpretq_u32_f32(v);
+                let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
+                let rounded = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
+                vst1_u16(at.add(4 * i), vshrn_n_u32::<16>(rounded));
+            }
+        }
+    }
+    // What the compilers offer is not stable yet.
+    #[inline(always)]
+    fn prefetch(self, _at: *const f32) {}
+    #[inline(always)]
+    fn low_half(self, a: V) -> V {
+        // SAFETY: `self` proves the instructions.
+        a.map(|a| unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(vreinterpretq_u32_f32(a))) })
+    }
+    #[inline(always)]
+    fn high_half(self, a: V) -> V {
+        // SAFETY: `self` proves the instructions.
+        a.map(|a| unsafe { vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0xffff_0000))) })
     }
     #[inline(always)]
     unsafe fn load(self, at: *const f32) -> V {

@@ -1,226 +1,253 @@
-//! Softmax attention, a few queries at a time: their scores against all keys stay in the first-level cache, the full
-//! matrix of scores never exists.
+//! Softmax attention without the matrix of scores: a few queries against some hundred keys at a time.
 //!
-//! Both products run on the tile of the convolutions: the keys are packed as weights whose outputs are the scores, and
-//! the values lie ready as weights whose inputs are the scores.
+//! Scores of a tile of queries against a chunk of keys stay in the first-level cache. Each query keeps its largest score
+//! and the sum of its weights so far; when a chunk brings a larger score, what was summed is scaled down (Dao et al.,
+//! arXiv:2205.14135). Both products run on the tile of the convolutions: the keys are packed as weights whose outputs
+//! are the scores, and the values as weights whose inputs are the scores.
+
+mod keys;
+mod softmax;
+
+use std::cell::RefCell;
 
 use super::{
     Activation, Instructions, Pool,
-    grid::{Floats, Grid, LANES},
+    floats::{Floats, LANES},
+    grid::Grid,
     instructions::on,
-    lanes::{Lanes, Task, exp},
+    lanes::Lanes,
     pool::Scattered,
     tile::{Finish, Gather, Segment, To, cut},
 };
 
-/// A score that weighs nothing after the softmax.
-const NEVER: f32 = -1e30;
+pub use keys::Keys;
+use softmax::{Divide, Softmax};
+
+/// Blocks of keys that a tile of queries meets at a time: 28 kB of scores.
+const CHUNK: usize = 32;
+/// Tiles of queries that share a chunk of keys while it is in the second-level cache.
+const TILES: usize = 8;
+/// The most queries of a tile on any instruction set.
+const WIDEST: usize = 14;
+
+thread_local! {
+    /// Scores, weights and sums of the queries that this thread is at.
+    static SCRATCH: RefCell<Floats> = RefCell::default();
+}
 
 /// Attention of `heads` heads of `width` channels each (a multiple of 16), with memory that is reused.
 pub struct Attention {
     instructions: Instructions,
     heads: usize,
     width: usize,
-    /// `[head][key block][channel][16 keys]`
-    keys: Floats,
-    /// Terms for the scores: 0, and [`NEVER`] past the last key.
-    mask: Floats,
-    scale: Floats,
-    ones: Floats,
-    zeros: Floats,
-    /// For each thread: `[key block][query of a tile][16 keys]`
-    scores: Floats,
+    keys: Keys,
 }
 
 impl Attention {
     pub fn new(instructions: Instructions, heads: usize, width: usize) -> Self {
-        assert!(width.is_multiple_of(LANES), "channels of a head");
-        let scale = Floats::from_slice(&[1.0 / (width as f32).sqrt(); 3 * LANES]);
-        let ones = Floats::from_slice(&[1.0; 3 * LANES]);
-        let [keys, mask, scores] = std::array::from_fn(|_| Floats::default());
-        Self { instructions, heads, width, keys, mask, scale, ones, zeros: Floats::zeros(3 * LANES), scores }
+        Self { instructions, heads, width, keys: Keys::default() }
     }
 
     /// Queries in the first channels of `queries`; keys in the channels of `keys` from `first` on and values after
     /// them. Both grids without border; a key is a pixel. `out` gets `heads * width` channels.
     pub fn run(&mut self, pool: &Pool, queries: &Grid, keys: &Grid, first: usize, out: &mut Grid) {
-        let (blocks, head_blocks) = (self.heads * self.width / LANES, self.width / LANES);
-        assert!(queries.border == 0 && keys.border == 0, "queries and keys have no border");
-        assert!(queries.lanes == LANES && keys.lanes == LANES && out.lanes == LANES, "lanes");
-        assert!(first.is_multiple_of(LANES) && keys.blocks >= first / LANES + 2 * blocks, "blocks of keys");
-        assert!(queries.blocks >= blocks && out.blocks >= blocks, "blocks of queries");
-        assert!((queries.height, queries.width) == (out.height, out.width), "size");
-        let count = keys.height * keys.width;
-        assert!(count > 0, "at least one key");
-        let key_blocks = count.div_ceil(LANES);
-        let (for_keys, for_values) =
-            (self.instructions.group(key_blocks, LANES), self.instructions.group(head_blocks, LANES));
-        let widest = self.instructions.widest(for_keys, LANES).min(self.instructions.widest(for_values, LANES));
-        self.prepare(pool, keys, first, key_blocks, widest);
+        let channels = self.heads * self.width;
+        self.keys.pack(pool, (keys, first), (keys, first + channels), self.heads, self.width);
+        attend(self.instructions, pool, queries, &self.keys, self.width, out);
+    }
+}
 
-        let to = (Scattered(out.floats_mut().as_mut_ptr()), out.origin(), out.row(), out.plane());
-        let scratch = (Scattered(self.scores.as_mut_ptr()), key_blocks * widest * LANES);
-        let this = &*self;
-        pool.run(self.heads * queries.height, &|piece, thread| {
-            let (head, y) = (piece / queries.height, piece % queries.height);
-            for (x, pixels) in cut(queries.width, widest) {
-                let block = head * head_blocks;
-                let tile = Queries {
-                    from: &queries.floats()[queries.index(block * LANES, y, x)..],
-                    plane: queries.plane(),
-                    pixels,
-                    scores: scratch.0.at(thread * scratch.1),
-                    keys: &this.keys[head * key_blocks * self.width * LANES..],
-                    count,
-                    values: &keys.floats()[keys.index(first + (blocks + block) * LANES, 0, 0)..],
-                    values_plane: keys.plane(),
-                    out: to.0.at(to.1 + block * to.3 + y * to.2 + x * LANES),
-                    out_plane: to.3,
-                    groups: (for_keys, for_values),
-                };
-                // SAFETY: the asserts above; the scores are this thread's own, and no other piece writes to this head's
-                // channels of these pixels.
-                unsafe { on!(this.instructions, l => this.tile(l, &tile)) };
+/// Attends with queries in the first channels of `queries`, a map without border, to `out`, which gets all channels of
+/// the heads. Scores are divided by the square root of `width`, the width of a head without what fills up its blocks.
+pub fn attend(set: Instructions, pool: &Pool, queries: &Grid, keys: &Keys, width: usize, out: &mut Grid) {
+    let blocks = keys.heads * keys.head_blocks;
+    assert!(queries.border == 0 && queries.lanes == LANES && out.lanes == LANES, "queries have no border");
+    assert!(queries.blocks >= blocks && out.blocks >= blocks, "blocks of queries");
+    assert!((queries.height, queries.width) == (out.height, out.width), "size");
+    assert!(queries.element == keys.element && keys.count > 0, "keys like the queries");
+    // Queries go on from row to row; so does an output without border.
+    let (rows, columns) =
+        if out.border == 0 { (1, queries.height * queries.width) } else { (queries.height, queries.width) };
+    let group = set.group(2, LANES);
+    let widest = set.widest(group, LANES).min(WIDEST);
+    let scale = 1.0 / (width.max(1) as f32).sqrt();
+    let (origin, row, plane, halves) = (out.origin(), out.row(), out.plane(), out.is_half());
+    let to = Scattered(out.words_mut().as_mut_ptr());
+    let call = Call { set, queries, keys, group, widest, scale: [scale; 2 * LANES], to, plane, halves };
+    let tiles = columns.div_ceil(widest);
+    let shares = tiles.div_ceil(TILES);
+    pool.run(keys.heads * rows * shares, &|piece, _| {
+        let (head, y, share) = (piece / shares / rows, piece / shares % rows, piece % shares);
+        let tiles: Vec<Tile> = cut(columns, widest)
+            .skip(share * tiles / shares)
+            .take((share + 1) * tiles / shares - share * tiles / shares)
+            .map(|(x, queries)| Tile { first: y * columns + x, queries, out: origin + y * row + x * LANES })
+            .collect();
+        SCRATCH.with_borrow_mut(|scratch| call.piece(scratch, head, &tiles));
+    });
+}
+
+/// A few neighbouring queries, and where in the output's first block they go.
+struct Tile {
+    first: usize,
+    queries: usize,
+    out: usize,
+}
+
+struct Call<'a> {
+    set: Instructions,
+    queries: &'a Grid,
+    keys: &'a Keys,
+    group: usize,
+    widest: usize,
+    scale: [f32; 2 * LANES],
+    to: Scattered,
+    plane: usize,
+    halves: bool,
+}
+
+impl Call<'_> {
+    fn piece(&self, scratch: &mut Floats, head: usize, tiles: &[Tile]) {
+        let block = self.widest * LANES;
+        let (of_scores, of_sums) = (CHUNK * block, self.keys.head_blocks * block);
+        let needed = 2 * of_scores + tiles.len() * (of_sums + 2 * LANES);
+        if scratch.len() < needed {
+            *scratch = Floats::zeros(needed);
+        }
+        let (scores, rest) = scratch.split_at_mut(of_scores);
+        let (weights, rest) = rest.split_at_mut(of_scores);
+        let (sums, states) = rest.split_at_mut(tiles.len() * of_sums);
+        for first in (0..self.keys.blocks).step_by(CHUNK) {
+            let chunk = first..(first + CHUNK).min(self.keys.blocks);
+            for (i, tile) in tiles.iter().enumerate() {
+                let sums = &mut sums[i * of_sums..][..self.keys.head_blocks * tile.queries * LANES];
+                let state = &mut states[i * 2 * LANES..(i + 1) * 2 * LANES];
+                // SAFETY: `attend` has compared the grids; the scratch has room for a chunk and a tile.
+                unsafe { on!(self.set, l => self.scores(l, head, chunk.clone(), tile, scores)) };
+                self.set.enter(Softmax {
+                    scores,
+                    // Weights of float32 are written over the scores.
+                    weights: self.queries.is_half().then_some(&mut *weights),
+                    sums,
+                    state,
+                    blocks: chunk.len(),
+                    queries: tile.queries,
+                    begins: first == 0,
+                });
+                let weights = if self.queries.is_half() { &*weights } else { &*scores };
+                // SAFETY: as above.
+                unsafe { on!(self.set, l => self.values(l, head, chunk.clone(), tile, weights, sums)) };
             }
-        });
+        }
+        for (i, tile) in tiles.iter().enumerate() {
+            self.set.enter(Divide {
+                sums: &sums[i * of_sums..(i + 1) * of_sums],
+                state: &states[i * 2 * LANES..(i + 1) * 2 * LANES],
+                blocks: self.keys.head_blocks,
+                queries: tile.queries,
+                to: self.to.at(0),
+                at: head * self.keys.head_blocks * self.plane + tile.out,
+                plane: self.plane,
+                halves: self.halves,
+            });
+        }
     }
 
-    /// Packs the keys and makes room for the scores.
-    fn prepare(&mut self, pool: &Pool, keys: &Grid, first: usize, key_blocks: usize, widest: usize) {
-        let count = keys.height * keys.width;
-        let len = self.heads * key_blocks * self.width * LANES;
-        if self.keys.len() != len {
-            self.keys = Floats::zeros(len);
-        }
-        let room = pool.threads() * key_blocks * widest * LANES;
-        if self.scores.len() < room {
-            self.scores = Floats::zeros(room);
-        }
-        if self.mask.len() != key_blocks * LANES || self.mask.iter().filter(|m| **m == 0.0).count() != count {
-            self.mask = Floats::zeros(key_blocks * LANES);
-            self.mask[count..].fill(NEVER);
-            self.keys.fill(0.0);
-        }
-        for (i, packed) in self.keys.chunks_exact_mut(self.width * LANES).enumerate() {
-            let (head, block) = (i / key_blocks, i % key_blocks);
-            let present = LANES.min(count - block * LANES);
-            for part in 0..self.width / LANES {
-                let from = keys.index(first + head * self.width + part * LANES, 0, 0) + block * LANES * LANES;
-                let from = &keys.floats()[from..from + present * LANES];
-                let to = &mut packed[part * LANES * LANES..(part + 1) * LANES * LANES];
-                for (key, channels) in from.as_chunks::<LANES>().0.iter().enumerate() {
-                    for (channel, value) in channels.iter().enumerate() {
-                        to[channel * LANES + key] = *value;
-                    }
-                }
-            }
+    /// Floats of a block of channels of one token: half as many for bfloat16.
+    fn words(&self) -> usize {
+        if self.queries.is_half() { LANES / 2 } else { LANES }
+    }
+
+    /// # Safety
+    /// `scores` has room for the chunk, the tile is inside the queries.
+    #[inline(always)]
+    unsafe fn scores<L: Lanes>(
+        &self,
+        l: L,
+        head: usize,
+        chunk: std::ops::Range<usize>,
+        tile: &Tile,
+        scores: &mut [f32],
+    ) {
+        let (words, keys) = (self.words(), self.keys);
+        let plane = self.queries.plane() / LANES * words;
+        let segments: Vec<_> =
+            (0..keys.head_blocks).map(|b| Segment { offset: (b * plane) as isize, len: words }).collect();
+        let from = &self.queries.words()[head * keys.head_blocks * plane + tile.first * words..];
+        let block = tile.queries * LANES;
+        let of_key_block = keys.head_blocks * words * LANES;
+        for first in chunk.clone().step_by(self.group) {
+            let blocks = self.group.min(chunk.end - first);
+            let gather = Gather {
+                x: from.as_ptr(),
+                segments: &segments,
+                weights: keys.keys[(head * keys.blocks + first) * of_key_block..].as_ptr(),
+                next_channel: LANES,
+                next_block: of_key_block,
+                start: std::ptr::null(),
+            };
+            let to = To::Blocks {
+                out: scores[(first - chunk.start) * block..].as_mut_ptr(),
+                blocks: [0, block, 2 * block],
+                step: LANES,
+                before: Activation::None,
+                plus: std::ptr::null(),
+                after: Activation::None,
+                halves: false,
+            };
+            let finish = Finish { mul: self.scale.as_ptr(), add: keys.mask[first * LANES..].as_ptr(), to };
+            // SAFETY: the caller's promise.
+            unsafe { self.tile(l, blocks, tile.queries, &gather, &finish) };
         }
     }
 
     /// # Safety
-    /// The addresses in `q` must be valid, and nobody else may use its scores and its output.
+    /// `weights` and `sums` are those of the chunk and the tile.
     #[inline(always)]
-    unsafe fn tile<L: Lanes>(&self, l: L, q: &Queries) {
-        let (key_blocks, head_blocks) = (q.count.div_ceil(LANES), self.width / LANES);
-        let (for_keys, for_values) = q.groups;
-        let block_of_scores = q.pixels * LANES;
-        let finish = |out: *mut f32, plane: usize, mul: &Floats, add: &[f32]| Finish {
-            mul: mul.as_ptr(),
-            add: add.as_ptr(),
-            to: To::Blocks {
-                out,
-                blocks: [0, plane, 2 * plane],
-                step: LANES,
-                before: Activation::None,
-                accumulate: false,
-                after: Activation::None,
-            },
-        };
-        let channels: Vec<_> =
-            (0..head_blocks).map(|b| Segment { offset: (b * q.plane) as isize, len: LANES }).collect();
-        for block in (0..key_blocks).step_by(for_keys) {
-            let gather = Gather {
-                x: q.from.as_ptr(),
-                segments: &channels,
-                weights: q.keys[block * self.width * LANES..].as_ptr(),
-                next_channel: LANES,
-                next_block: self.width * LANES,
-            };
-            let out = q.scores.wrapping_add(block * block_of_scores);
-            let finish = finish(out, block_of_scores, &self.scale, &self.mask[block * LANES..]);
-            // SAFETY: the caller's promise.
-            unsafe { l.tile(for_keys.min(key_blocks - block), q.pixels, LANES, &gather, &finish) };
+    unsafe fn values<L: Lanes>(
+        &self,
+        l: L,
+        head: usize,
+        chunk: std::ops::Range<usize>,
+        tile: &Tile,
+        weights: &[f32],
+        sums: &mut [f32],
+    ) {
+        let (words, keys) = (self.words(), self.keys);
+        let mut segments = [Segment { offset: 0, len: words }; CHUNK];
+        for (b, segment) in segments.iter_mut().enumerate() {
+            segment.offset = (b * tile.queries * words) as isize;
         }
-        l.enter(Softmax { scores: q.scores, blocks: key_blocks, queries: q.pixels });
-        let scores: Vec<_> = (0..key_blocks)
-            .map(|b| Segment { offset: (b * block_of_scores) as isize, len: LANES.min(q.count - b * LANES) })
-            .collect();
-        for block in (0..head_blocks).step_by(for_values) {
+        // From a key, or a pair of them, to the next.
+        let next_channel = keys.head_blocks * LANES;
+        let values = &keys.values[(head * keys.blocks + chunk.start) * words * next_channel..];
+        for first in (0..keys.head_blocks).step_by(self.group) {
+            let blocks = self.group.min(keys.head_blocks - first);
+            let at = sums[first * tile.queries * LANES..].as_mut_ptr();
             let gather = Gather {
-                x: q.scores,
-                segments: &scores,
-                weights: q.values[block * q.values_plane..].as_ptr(),
-                next_channel: LANES,
-                next_block: q.values_plane,
+                x: weights.as_ptr(),
+                segments: &segments[..chunk.len()],
+                weights: values[first * LANES..].as_ptr(),
+                next_channel,
+                next_block: LANES,
+                start: if chunk.start == 0 { std::ptr::null() } else { at },
             };
-            let out = q.out.wrapping_add(block * q.out_plane);
-            let finish = finish(out, q.out_plane, &self.ones, &self.zeros);
+            let finish = Finish { mul: self.scale.as_ptr(), add: self.scale.as_ptr(), to: To::Sums { at } };
             // SAFETY: the caller's promise.
-            unsafe { l.tile(for_values.min(head_blocks - block), q.pixels, LANES, &gather, &finish) };
+            unsafe { self.tile(l, blocks, tile.queries, &gather, &finish) };
         }
     }
-}
 
-/// A few neighbouring queries of one head, and all that belongs to them.
-struct Queries<'a> {
-    from: &'a [f32],
-    plane: usize,
-    pixels: usize,
-    scores: *mut f32,
-    /// The packed keys of this head, to its last block and on.
-    keys: &'a [f32],
-    count: usize,
-    values: &'a [f32],
-    values_plane: usize,
-    out: *mut f32,
-    out_plane: usize,
-    /// Blocks a tile: of keys, and of values.
-    groups: (usize, usize),
-}
-
-/// Turns each query's scores into weights that add to 1.
-struct Softmax {
-    scores: *mut f32,
-    blocks: usize,
-    queries: usize,
-}
-
-impl Task for Softmax {
-    type Out = ();
-
+    /// # Safety
+    /// As [`Lanes::tile`].
     #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        for query in 0..self.queries {
-            let scores = self.scores.wrapping_add(query * LANES);
-            let block = self.queries * LANES;
-            // SAFETY: `Attention::run` made room for `blocks` blocks of `queries` queries.
-            unsafe {
-                let mut largest = l.load(scores);
-                for b in 1..self.blocks {
-                    largest = l.max(largest, l.load(scores.add(b * block)));
-                }
-                let minus_largest = l.splat(-l.largest(largest));
-                let mut sum = l.splat(0.0);
-                for b in 0..self.blocks {
-                    let weight = exp(l, l.add(l.load(scores.add(b * block)), minus_largest));
-                    sum = l.add(sum, weight);
-                    l.store(scores.add(b * block), weight);
-                }
-                let share = l.splat(1.0 / l.sum(sum));
-                for b in 0..self.blocks {
-                    let at = scores.add(b * block);
-                    l.store(at, l.mul(l.load(at), share));
-                }
+    unsafe fn tile<L: Lanes>(&self, l: L, blocks: usize, pixels: usize, gather: &Gather, finish: &Finish) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.queries.is_half() {
+                l.tile_of_halves(blocks, pixels, LANES / 2, gather, finish);
+            } else {
+                l.tile(blocks, pixels, LANES, gather, finish);
             }
         }
     }

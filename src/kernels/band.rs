@@ -5,7 +5,8 @@
 
 use super::{
     Instructions, Pool,
-    grid::{Floats, Grid, LANES},
+    floats::{Floats, LANES},
+    grid::Grid,
     lanes::{Lanes, Task},
     pool::Scattered,
 };

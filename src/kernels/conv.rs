@@ -1,15 +1,22 @@
 //! Convolutions and linear layers on [`Grid`]s, with packed weights and everything that follows fused into the tile.
 
+mod out;
+mod run;
+
+use rayon::prelude::*;
+
 use super::{
-    Pool,
-    grid::{Floats, Grid, LANES},
-    instructions::{Instructions, on},
-    lanes::Lanes,
-    tile::{Finish as TileFinish, Gather, Segment, To, cut},
+    Element, Pool,
+    floats::{Floats, LANES},
+    grid::Grid,
+    instructions::Instructions,
+    lanes::half_of,
+    tokens::Parts,
     winograd::Winograd,
 };
 
 pub use super::tile::Activation;
+pub(super) use out::Out;
 
 /// A tap of a filter, in pixels from the output's place in the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +37,20 @@ pub struct ConvShape {
     pub lanes: usize,
     /// Output lanes; a multiple of 16 is best, others are filled up with zeros.
     pub outputs: usize,
-    /// The results are the red, green and blue of 4 x 4 pixels, for [`Target::Bytes`].
-    pub paints: bool,
+    pub makes: Makes,
+    /// Of the input and of the packed weights.
+    pub element: Element,
+}
+
+/// What a layer's results are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Makes {
+    #[default]
+    Channels,
+    /// The red, green and blue of 4 x 4 pixels, for [`Target::Bytes`].
+    Paint,
+    /// Half as many channels: the first half of the outputs times the GELU of the second, for [`Target::Gated`].
+    Gate,
 }
 
 impl ConvShape {
@@ -43,7 +62,33 @@ impl ConvShape {
     /// A matrix product at each pixel.
     pub fn linear(inputs: usize, outputs: usize) -> Self {
         let inputs = (0..inputs).step_by(LANES).map(|first| LANES.min(inputs - first)).collect();
-        Self { inputs, taps: vec![Tap { dy: 0, dx: 0 }], stride: (1, 1), lanes: LANES, outputs, paints: false }
+        Self {
+            inputs,
+            taps: vec![Tap { dy: 0, dx: 0 }],
+            stride: (1, 1),
+            lanes: LANES,
+            outputs,
+            makes: Makes::Channels,
+            element: Element::Float32,
+        }
+    }
+    /// The same layer of an input that is made of several maps, block after block.
+    pub fn of_parts(self, parts: &Parts) -> Self {
+        let inputs = parts.each().iter().flat_map(|p| (0..*p).step_by(LANES).map(move |first| LANES.min(p - first)));
+        Self { inputs: inputs.collect(), ..self }
+    }
+    /// The same layer on an input of another element.
+    pub fn of(self, element: Element) -> Self {
+        Self { element, ..self }
+    }
+    pub fn makes(self, makes: Makes) -> Self {
+        Self { makes, ..self }
+    }
+    /// A 3x3 convolution that halves the map. `before`: zeros above and left of it, else only below and right.
+    pub fn halving3x3(inputs: usize, outputs: usize, before: bool) -> Self {
+        let first = if before { -1 } else { 0 };
+        let taps = (first..first + 3).flat_map(|dy| (first..first + 3).map(move |dx| Tap { dy, dx })).collect();
+        Self { taps, stride: (2, 2), ..Self::linear(inputs, outputs) }
     }
     /// Each output from 2x2 pixels of its own: pixel-unshuffle and a matrix product.
     pub fn down2(inputs: usize, outputs: usize) -> Self {
@@ -59,7 +104,8 @@ struct Group {
     weights: usize,
 }
 
-/// A layer: its packed weights `[group][input block][tap][channel][block of the group][16]`.
+/// A layer: its packed weights `[group][input block][tap][channel][block of the group][16]`, of bfloat16 pairs of
+/// channels with the pair last.
 pub struct Conv {
     shape: ConvShape,
     instructions: Instructions,
@@ -90,24 +136,37 @@ impl Affine {
     }
 }
 
-/// `out = after(before(sum * mul + add) + (accumulate ? out : 0))`
+/// `out = after(before(sum * mul + add) + plus)`
 #[derive(Clone, Copy)]
 pub struct Finish<'a> {
     pub affine: &'a Affine,
     pub before: Activation,
-    pub accumulate: bool,
+    pub plus: Plus<'a>,
     pub after: Activation,
+}
+
+/// What is added to a layer's results.
+#[derive(Clone, Copy)]
+pub enum Plus<'a> {
+    Nothing,
+    /// What the target held.
+    Itself,
+    /// A map like the target.
+    Grid(&'a Grid),
 }
 
 impl<'a> Finish<'a> {
     pub fn plain(affine: &'a Affine) -> Self {
-        Self { affine, before: Activation::None, accumulate: false, after: Activation::None }
+        Self { affine, before: Activation::None, plus: Plus::Nothing, after: Activation::None }
     }
     pub fn before(self, before: Activation) -> Self {
         Self { before, ..self }
     }
     pub fn accumulate(self) -> Self {
-        Self { accumulate: true, ..self }
+        Self { plus: Plus::Itself, ..self }
+    }
+    pub fn plus(self, grid: &'a Grid) -> Self {
+        Self { plus: Plus::Grid(grid), ..self }
     }
     pub fn after(self, after: Activation) -> Self {
         Self { after, ..self }
@@ -120,124 +179,118 @@ pub enum Target<'a> {
     Grid(&'a mut Grid),
     /// The lanes are four quarters, one for each of 2 x 2 pixels, rows first: a matrix product and pixel-shuffle.
     Shuffled2(&'a mut Grid),
-    /// RGBA, four rows and columns a pixel; the layer must have `paints`.
+    /// One of 2 x 2 pixels, counted rows first.
+    Quarter(&'a mut Grid, usize),
+    /// Value times gate; the layer must make [`Makes::Gate`].
+    Gated(&'a mut Grid),
+    /// RGBA, four rows and columns a pixel; the layer must make [`Makes::Paint`].
     Bytes(&'a mut [u8]),
 }
 
+/// Numbers of weights from which on packing is worth several threads.
+const MANY: usize = 1 << 16;
+
 impl Conv {
     /// Packs `weight(output lane, tap, input channel)`; input channels count on over the blocks' used channels.
-    pub fn new(instructions: Instructions, shape: ConvShape, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
-        let step = shape.stride.1 * shape.lanes;
+    pub fn new(
+        instructions: Instructions,
+        shape: ConvShape,
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        let half = shape.element == Element::Bfloat16;
+        let step = shape.stride.1 * if half { shape.lanes / 2 } else { shape.lanes };
         let blocks = shape.outputs.div_ceil(LANES);
-        let size = if shape.paints { 3 } else { instructions.group(blocks, step) };
-        let channels: usize = shape.inputs.iter().sum();
-        let mut weights = Floats::zeros(blocks * LANES * shape.taps.len() * channels);
-        let mut groups = Vec::new();
-        let mut at = 0;
-        for first in (0..blocks).step_by(size) {
-            let group = Group { first, blocks: size.min(blocks - first), weights: at };
-            let mut channel_0 = 0;
-            for &len in &shape.inputs {
-                for tap in 0..shape.taps.len() {
-                    for channel in channel_0..channel_0 + len {
-                        for lane in first * LANES..(first + group.blocks) * LANES {
-                            if lane < shape.outputs {
-                                weights[at] = weight(lane, tap, channel);
-                            }
-                            at += 1;
-                        }
-                    }
-                }
-                channel_0 += len;
-            }
-            groups.push(group);
+        let size = match shape.makes {
+            Makes::Paint => 3,
+            Makes::Gate => 2,
+            // Halves of neighbouring pixels lie as close as two strides of floats do elsewhere.
+            Makes::Channels => instructions.group(blocks, if half { LANES / 2 } else { step }),
+        };
+        assert!(shape.makes != Makes::Gate || shape.outputs.is_multiple_of(2 * LANES), "channels of a gate");
+        let words: usize = shape.inputs.iter().map(|len| if half { len.div_ceil(2) } else { *len }).sum();
+        let depth = words * shape.taps.len();
+        let mut weights = Floats::zeros(blocks * LANES * depth);
+        let group = |first: usize| Group { first, blocks: size.min(blocks - first), weights: first * LANES * depth };
+        let groups: Vec<Group> = (0..blocks).step_by(size).map(group).collect();
+        let pack = |(group, out): (&Group, &mut [f32])| shape.pack(group, &weight, out);
+        let places = groups.iter().zip(weights.chunks_mut((size * LANES * depth).max(1)));
+        if blocks * LANES * depth < MANY {
+            places.for_each(pack);
+        } else {
+            places.collect::<Vec<_>>().into_par_iter().for_each(pack);
         }
         Self { shape, instructions, groups, weights, step }
     }
 
-    /// Computes the layer for the whole map, on all threads of the pool.
-    ///
-    /// # Panics
-    /// If the grids do not fit the layer: a mistake of the program, not of its input.
-    pub fn run(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
-        let plan = self.plan(input, finish, target);
-        let widest = |blocks| self.instructions.widest(blocks, self.step);
-        // Pieces of at least two rows, at most eight a thread.
-        let rows = (plan.height * self.groups.len()).div_ceil(8 * pool.threads()).max(2);
-        let chunks = plan.height.div_ceil(rows);
-        pool.run(chunks * self.groups.len(), &|piece, _| {
-            let group = &self.groups[piece / chunks];
-            let first = piece % chunks * rows;
-            for y in first..(first + rows).min(plan.height) {
-                for (x, pixels) in cut(plan.width, widest(group.blocks)) {
-                    // SAFETY: `plan` has compared the grids with the layer, and (x, y) is inside them. Two pieces never
-                    // share an output: they differ in rows or in blocks.
-                    unsafe { on!(self.instructions, l => self.tile(l, &plan, group, y, x, pixels)) };
-                }
-            }
-        });
+    pub fn element(&self) -> Element {
+        self.shape.element
     }
 
-    fn plan<'a>(&'a self, input: &'a Grid, finish: Finish<'a>, target: Target<'a>) -> Plan<'a> {
-        let shape = &self.shape;
-        let (height, width) = (input.height / shape.stride.0, input.width / shape.stride.1);
-        assert_eq!(input.lanes, shape.lanes, "lanes of the input");
-        assert!(input.blocks >= shape.inputs.len(), "blocks of the input");
-        let border = input.border as isize;
-        for t in &shape.taps {
-            let inside = |d: isize, n: usize, stride: usize, size: usize| {
-                d >= -border && ((n - 1) * stride) as isize + d < size as isize + border
-            };
-            let fits =
-                inside(t.dy, height, shape.stride.0, input.height) && inside(t.dx, width, shape.stride.1, input.width);
-            assert!(height == 0 || width == 0 || fits, "{t:?} leaves the border");
+    pub fn outputs(&self) -> usize {
+        self.shape.outputs
+    }
+}
+
+impl ConvShape {
+    /// Whether [`Winograd`] can compute it.
+    pub fn fits_winograd(&self) -> bool {
+        let whole = self.inputs.iter().all(|i| *i == LANES) && self.outputs.is_multiple_of(LANES);
+        whole && self.outputs >= 2 * LANES && self.element == Element::Float32
+    }
+
+    fn pack(&self, group: &Group, weight: impl Fn(usize, usize, usize) -> f32, out: &mut [f32]) {
+        let lanes = group.blocks * LANES;
+        let (mut at, mut channel_0) = (0, 0);
+        for &len in &self.inputs {
+            for tap in 0..self.taps.len() {
+                // Along the channels first: so the numbers lie in a checkpoint.
+                for lane in 0..lanes {
+                    let Some(output) = self.output(group.first * LANES + lane) else { continue };
+                    if self.element == Element::Float32 {
+                        for channel in 0..len {
+                            out[at + channel * lanes + lane] = weight(output, tap, channel_0 + channel);
+                        }
+                        continue;
+                    }
+                    for pair in 0..len.div_ceil(2) {
+                        let half = |channel: usize| {
+                            if channel < len { half_of(weight(output, tap, channel_0 + channel)) } else { 0 }
+                        };
+                        let bits = u32::from(half(2 * pair)) | u32::from(half(2 * pair + 1)) << 16;
+                        out[at + pair * lanes + lane] = f32::from_bits(bits);
+                    }
+                }
+                at += lanes * if self.element == Element::Float32 { len } else { len.div_ceil(2) };
+            }
+            channel_0 += len;
         }
-        let blocks = shape.outputs.div_ceil(LANES);
-        assert!(finish.affine.mul.len() >= blocks * LANES && finish.affine.add.len() >= blocks * LANES, "affine");
-        let segments = shape.inputs.iter().enumerate().flat_map(|(block, &len)| {
-            shape.taps.iter().map(move |t| Segment {
-                offset: (block * input.plane()) as isize + t.dy * input.row() as isize + t.dx * input.lanes as isize,
-                len,
-            })
-        });
-        let segments = segments.collect();
-        Plan { height, width, input, segments, finish, out: Out::new(target, blocks, height, width, shape.paints) }
     }
 
-    /// # Safety
-    /// `plan` is of this layer and the tile lies inside its map.
-    #[inline(always)]
-    unsafe fn tile<L: Lanes>(&self, l: L, plan: &Plan, group: &Group, y: usize, x: usize, pixels: usize) {
-        let (stride_y, stride_x) = self.shape.stride;
-        let from = plan.input.index(0, y * stride_y, x * stride_x);
-        let lane = group.first * LANES;
-        let finish = &plan.finish;
-        let to = match plan.out {
-            Out::Blocks { out, origin, row, step, ref blocks } => {
-                let mut offsets = [0; 3];
-                offsets[..group.blocks].copy_from_slice(&blocks[group.first..group.first + group.blocks]);
-                To::Blocks {
-                    out: out.wrapping_add(origin + y * row + x * step),
-                    blocks: offsets,
-                    step,
-                    before: finish.before,
-                    accumulate: finish.accumulate,
-                    after: finish.after,
-                }
-            }
-            Out::Bytes { at, row_bytes } => To::Bytes { at: at.wrapping_add(4 * y * row_bytes + 16 * x), row_bytes },
-        };
-        let gather = Gather {
-            x: plan.input.floats()[from..].as_ptr(),
-            segments: &plan.segments,
-            weights: self.weights[group.weights..].as_ptr(),
-            next_channel: LANES * group.blocks,
-            next_block: LANES,
-        };
-        let finish =
-            TileFinish { mul: finish.affine.mul[lane..].as_ptr(), add: finish.affine.add[lane..].as_ptr(), to };
-        // SAFETY: the caller's promise.
-        unsafe { l.tile(group.blocks, pixels, self.step, &gather, &finish) };
+    /// The output that a lane computes, if it is one.
+    fn output(&self, lane: usize) -> Option<usize> {
+        if self.makes == Makes::Gate {
+            // A block of values, and the block of their gates.
+            let (block, half) = (lane / LANES / 2, lane / LANES % 2);
+            return Some(half * self.outputs / 2 + block * LANES + lane % LANES);
+        }
+        (lane < self.outputs).then_some(lane)
+    }
+}
+
+impl Affine {
+    /// Factors and terms of a layer that makes [`Makes::Gate`], in the order of its lanes.
+    pub fn gate(bias: &[f32]) -> Self {
+        let shape = ConvShape::linear(LANES, bias.len()).makes(Makes::Gate);
+        let bias: Vec<f32> = (0..bias.len()).filter_map(|lane| shape.output(lane)).map(|o| bias[o]).collect();
+        Self::bias(&bias)
+    }
+    /// How many lanes there are, rounded up to whole blocks.
+    pub fn lanes(&self) -> usize {
+        self.add.len()
+    }
+    /// The terms, to be changed in place.
+    pub fn terms_mut(&mut self) -> &mut [f32] {
+        &mut self.add
     }
 }
 
@@ -247,24 +300,37 @@ pub enum Conv3 {
     Winograd(Winograd),
 }
 
-/// Numbers in a transformed filter up to which Winograd's way was measured to be the faster one, with 2 MB of
-/// second-level cache a core: 128 to 128 channels and below.
-const WINOGRAD_UP_TO: usize = 36 * 128 * 128;
+/// Numbers in a filter of one tap up to which Winograd's way was measured to be the faster one on maps of 16 x 16 pixels,
+/// with 2 MB of second-level cache a core: 128 to 128 channels and below.
+const WINOGRAD_UP_TO: usize = 128 * 128;
 
 impl Conv3 {
-    /// Packs `weight(output, tap, input)`; `paints` as in [`ConvShape`].
+    /// Packs `weight(output, tap, input)`; `paints`: it makes [`Makes::Paint`].
     pub fn new(
         set: Instructions,
         inputs: usize,
         outputs: usize,
         paints: bool,
-        weight: impl Fn(usize, usize, usize) -> f32,
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        let blocks = inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES) && outputs >= 2 * LANES;
-        if blocks && 36 * inputs * outputs <= WINOGRAD_UP_TO {
-            Self::Winograd(Winograd::new(set, inputs, outputs, paints, weight))
+        let makes = if paints { Makes::Paint } else { Makes::Channels };
+        let shape = ConvShape::conv3x3(inputs, outputs).makes(makes);
+        Self::of(set, shape, inputs * outputs <= WINOGRAD_UP_TO, weight)
+    }
+    /// Of a 3x3 shape with stride 1, by Winograd's way if that is wanted and the channels are whole blocks of float32. It
+    /// was measured to be faster than the direct way for any number of channels on maps of 16 x 16 pixels and more, where
+    /// four times the weights are worth their way from memory.
+    pub fn of(
+        set: Instructions,
+        shape: ConvShape,
+        winograd: bool,
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        if winograd && shape.fits_winograd() {
+            let paints = shape.makes == Makes::Paint;
+            Self::Winograd(Winograd::new(set, shape.inputs.len() * LANES, shape.outputs, paints, weight))
         } else {
-            Self::Direct(Conv::new(set, ConvShape { paints, ..ConvShape::conv3x3(inputs, outputs) }, weight))
+            Self::Direct(Conv::new(set, shape, weight))
         }
     }
     pub fn run(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
@@ -273,54 +339,11 @@ impl Conv3 {
             Self::Winograd(conv) => conv.run(pool, input, finish, target),
         }
     }
-}
-
-/// A layer on maps of one size.
-struct Plan<'a> {
-    height: usize,
-    width: usize,
-    input: &'a Grid,
-    segments: Vec<Segment>,
-    finish: Finish<'a>,
-    out: Out,
-}
-
-pub(super) enum Out {
-    Blocks { out: *mut f32, origin: usize, row: usize, step: usize, blocks: Vec<usize> },
-    Bytes { at: *mut u8, row_bytes: usize },
-}
-
-// SAFETY: the pieces of a layer write to places that no other piece touches; `Plan` borrows the target for its life.
-unsafe impl Sync for Out {}
-
-impl Out {
-    /// Checks that the target has room for `blocks` blocks at `height` x `width` places.
-    pub(super) fn new(target: Target, blocks: usize, height: usize, width: usize, paints: bool) -> Self {
-        match target {
-            Target::Grid(grid) => {
-                assert!(grid.height == height && grid.width * grid.lanes == width * LANES, "size of the target");
-                assert!(grid.blocks >= blocks, "blocks of the target");
-                let blocks = (0..blocks).map(|b| b * grid.plane()).collect();
-                let (origin, row) = (grid.origin(), grid.row());
-                Self::Blocks { out: grid.floats_mut().as_mut_ptr(), origin, row, step: LANES, blocks }
-            }
-            Target::Shuffled2(grid) => {
-                assert!(grid.height == 2 * height && grid.width == 2 * width, "size of the target");
-                assert!(grid.lanes == LANES && blocks == 4 * grid.blocks, "blocks of the target");
-                let (row, plane) = (grid.row(), grid.plane());
-                let offset = |b: usize| {
-                    let quarter = b / grid.blocks;
-                    b % grid.blocks * plane + quarter / 2 * row + quarter % 2 * LANES
-                };
-                let blocks = (0..blocks).map(offset).collect();
-                let origin = grid.origin();
-                Self::Blocks { out: grid.floats_mut().as_mut_ptr(), origin, row: 2 * row, step: 2 * LANES, blocks }
-            }
-            Target::Bytes(bytes) => {
-                assert!(paints && blocks == 3, "a layer that paints");
-                assert_eq!(bytes.len(), 4 * 16 * height * width, "size of the picture");
-                Self::Bytes { at: bytes.as_mut_ptr(), row_bytes: 16 * width }
-            }
+    /// What it reads.
+    pub fn element(&self) -> Element {
+        match self {
+            Self::Direct(conv) => conv.element(),
+            Self::Winograd(_) => Element::Float32,
         }
     }
 }

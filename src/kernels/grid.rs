@@ -1,45 +1,36 @@
-//! Activations in blocks of 16 channels with a border of zeros, and the aligned memory under them.
+//! Activations in blocks of 16 channels with a border of zeros.
 
 use std::marker::PhantomData;
 
-use bytemuck::{Pod, Zeroable};
+use super::{
+    floats::{Floats, LANES},
+    pool::{Pool, Scattered},
+};
 
-use super::pool::{Pool, Scattered};
-
-/// Channels in a block: the float32 lanes of a 512-bit register.
-pub(super) const LANES: usize = 16;
-
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; LANES]);
-
-/// Floats that start on a cache line.
-#[derive(Clone, Default)]
-pub struct Floats(Vec<Line>);
-
-impl Floats {
-    /// At least `len` zeros, rounded up to whole cache lines.
-    pub fn zeros(len: usize) -> Self {
-        Self(vec![Line::zeroed(); len.div_ceil(LANES)])
-    }
-    pub fn from_slice(values: &[f32]) -> Self {
-        let mut all = Self::zeros(values.len());
-        all[..values.len()].copy_from_slice(values);
-        all
-    }
+/// What the numbers of a [`Grid`] and of the weights that meet them are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Element {
+    #[default]
+    Float32,
+    /// Only what products read: sums are always float32.
+    Bfloat16,
 }
 
-impl std::ops::Deref for Floats {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.0)
-    }
-}
+/// Pixels between the blocks of a large map without a border, beside their own: maps are powers of two, and without it a
+/// pixel's channels would all fall on the same few lines of the caches.
+const SKEW: usize = 33;
+/// Pixels of a map from which on it is skewed.
+const SKEWED_FROM: usize = 256;
 
-impl std::ops::DerefMut for Floats {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(&mut self.0)
-    }
+/// What a [`Grid`] is like, for maps that are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    /// Pixels of zeros around: 1 for what a convolution reads, 0 for tokens.
+    pub border: usize,
+    pub element: Element,
 }
 
 /// A map of `blocks * lanes` channels: `[blocks][height + 2 border][width + 2 border][lanes]`.
@@ -53,24 +44,44 @@ pub struct Grid {
     pub(super) width: usize,
     pub(super) border: usize,
     pub(super) lanes: usize,
+    pub(super) element: Element,
 }
 
 impl Grid {
     /// `channels` rounded up to blocks of 16, with a border of one pixel.
     pub fn new(channels: usize, height: usize, width: usize) -> Self {
-        Self::with(channels.div_ceil(LANES), height, width, 1, LANES)
+        Self::of(Form { channels, height, width, border: 1, element: Element::Float32 })
     }
     /// As [`Grid::new`] without a border, for what no convolution reads.
     pub fn borderless(channels: usize, height: usize, width: usize) -> Self {
-        Self::with(channels.div_ceil(LANES), height, width, 0, LANES)
+        Self::of(Form { channels, height, width, border: 0, element: Element::Float32 })
+    }
+    /// `channels` rounded up to blocks of 16.
+    pub fn of(form: Form) -> Self {
+        let Form { channels, height, width, border, element } = form;
+        Self::with(channels.div_ceil(LANES), height, width, border, LANES, element)
     }
     /// Four channels, pixel after pixel, with a border of one pixel.
     pub fn of_four(height: usize, width: usize) -> Self {
-        Self::with(1, height, width, 1, 4)
+        Self::with(1, height, width, 1, 4, Element::Float32)
     }
-    fn with(blocks: usize, height: usize, width: usize, border: usize, lanes: usize) -> Self {
-        let data = Floats::zeros(blocks * (height + 2 * border) * (width + 2 * border) * lanes);
-        Self { data, blocks, height, width, border, lanes }
+    fn with(blocks: usize, height: usize, width: usize, border: usize, lanes: usize, element: Element) -> Self {
+        let mut grid = Self { data: Floats::default(), blocks, height, width, border, lanes, element };
+        let numbers = blocks * grid.plane();
+        grid.data = Floats::zeros(if element == Element::Bfloat16 { numbers / 2 } else { numbers });
+        grid
+    }
+    pub fn form(&self) -> Form {
+        let Self { blocks, height, width, border, lanes, element, .. } = *self;
+        Form { channels: blocks * lanes, height, width, border, element }
+    }
+    /// The same pixels in other rows; only without a border.
+    ///
+    /// # Panics
+    /// If there is a border, or the pixels are not as many.
+    pub fn rearranged(&mut self, height: usize, width: usize) {
+        assert!(self.border == 0 && height * width == self.height * self.width, "pixels of a map without a border");
+        (self.height, self.width) = (height, width);
     }
     pub fn height(&self) -> usize {
         self.height
@@ -82,13 +93,14 @@ impl Grid {
     pub(super) fn blocks(&self) -> usize {
         self.blocks
     }
-    /// Floats from a row to the next.
+    /// Numbers from a row to the next.
     pub(super) fn row(&self) -> usize {
         (self.width + 2 * self.border) * self.lanes
     }
-    /// Floats from a block to the next.
+    /// Numbers from a block to the next.
     pub(super) fn plane(&self) -> usize {
-        (self.height + 2 * self.border) * self.row()
+        let skewed = self.border == 0 && self.height * self.width >= SKEWED_FROM;
+        (self.height + 2 * self.border) * self.row() + if skewed { SKEW * self.lanes } else { 0 }
     }
     /// Index of channel 0 of the first pixel inside the border.
     pub(super) fn origin(&self) -> usize {
@@ -99,11 +111,24 @@ impl Grid {
         let (block, lane) = (channel / self.lanes, channel % self.lanes);
         self.origin() + block * self.plane() + y * self.row() + x * self.lanes + lane
     }
+    /// All numbers of a map of float32.
     pub(super) fn floats(&self) -> &[f32] {
+        assert!(self.element == Element::Float32, "a map of float32");
         &self.data
     }
     pub(super) fn floats_mut(&mut self) -> &mut [f32] {
+        assert!(self.element == Element::Float32, "a map of float32");
         &mut self.data
+    }
+    /// The memory of either element: two bfloat16 are in the place of a float.
+    pub(super) fn words(&self) -> &[f32] {
+        &self.data
+    }
+    pub(super) fn words_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+    pub(super) fn is_half(&self) -> bool {
+        self.element == Element::Bfloat16
     }
     /// Copies `(channels, height, width)` in.
     pub fn fill_from(&mut self, planar: &[f32]) {
@@ -146,6 +171,18 @@ impl Grid {
         pool.run(height, &|y, _| {
             let start = start.at(origin + y * row);
             job(y, &mut Row { start, plane, channels: blocks * lanes, width, lanes, grid: PhantomData });
+        });
+    }
+    /// Rounds a map of float32 into one of bfloat16 of the same size, border and all.
+    pub fn fill_halves(&mut self, pool: &Pool, floats: &Grid, instructions: super::Instructions) {
+        assert!(self.is_half() && (self.blocks, self.plane()) == (floats.blocks, floats.plane()), "maps of one size");
+        let (from, plane) = (floats.floats(), self.plane());
+        let to = Scattered(self.data.as_mut_ptr());
+        pool.run(self.blocks, &|block, _| {
+            let from = &from[block * plane..(block + 1) * plane];
+            // SAFETY: a plane is whole blocks of 16 numbers, and this piece's own.
+            let to = unsafe { std::slice::from_raw_parts_mut(to.at(block * plane / 2), plane / 2) };
+            instructions.enter(super::floats::Narrow { from, to });
         });
     }
     /// Keeps the first `blocks` blocks within -limit..limit.

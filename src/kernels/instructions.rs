@@ -9,6 +9,8 @@ use super::{
 #[derive(Debug, Clone, Copy)]
 pub enum Instructions {
     #[cfg(target_arch = "x86_64")]
+    Avx512Bf16(super::x86_64::Avx512Bf16),
+    #[cfg(target_arch = "x86_64")]
     Avx512(super::x86_64::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(super::x86_64::Avx2),
@@ -21,6 +23,8 @@ pub enum Instructions {
 macro_rules! on {
     ($instructions:expr, $l:ident => $body:expr) => {
         match $instructions {
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::Instructions::Avx512Bf16($l) => $body,
             #[cfg(target_arch = "x86_64")]
             $crate::kernels::Instructions::Avx512($l) => $body,
             #[cfg(target_arch = "x86_64")]
@@ -38,6 +42,7 @@ impl Instructions {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
+            all.extend(super::x86_64::Avx512Bf16::new().map(Self::Avx512Bf16));
             all.extend(super::x86_64::Avx512::new().map(Self::Avx512));
             all.extend(super::x86_64::Avx2::new().map(Self::Avx2));
         }
@@ -52,6 +57,8 @@ impl Instructions {
     pub fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16(_) => "AVX-512 with BF16",
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "AVX2 + FMA",
@@ -59,6 +66,13 @@ impl Instructions {
             Self::Neon(_) => "NEON",
             Self::Portable(_) => "portable",
         }
+    }
+    /// Whether products of bfloat16 are faster than those of float32.
+    pub fn has_bfloat16(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return matches!(self, Self::Avx512Bf16(_));
+        #[cfg(not(target_arch = "x86_64"))]
+        false
     }
     pub(super) fn enter<T: Task>(self, task: T) -> T::Out {
         on!(self, l => l.enter(task))

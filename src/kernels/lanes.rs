@@ -28,6 +28,11 @@ pub(super) trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// Every address that `gather` and `finish` describe for this many blocks and pixels must be valid.
     unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish);
+    /// As [`Lanes::tile`] for bfloat16: everything counts pairs of numbers as one, and `step` is 8 or 16.
+    ///
+    /// # Safety
+    /// As [`Lanes::tile`].
+    unsafe fn tile_of_halves(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish);
 
     /// # Safety
     /// Sixteen floats must be readable at `at`.
@@ -45,6 +50,19 @@ pub(super) trait Lanes: Copy + Send + Sync {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// a * b + c
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// c plus the two products of the bfloat16 pairs in each lane.
+    fn dot(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The bfloat16 in the low 16 bits of each lane.
+    fn low_half(self, a: Self::V) -> Self::V;
+    /// The bfloat16 in the high 16 bits of each lane.
+    fn high_half(self, a: Self::V) -> Self::V;
+    /// Rounds to bfloat16, to even between two.
+    ///
+    /// # Safety
+    /// Sixteen halves must be writable at `at`.
+    unsafe fn store_halves(self, at: *mut u16, v: Self::V);
+    /// Asks for the line of `at`, which may be anywhere.
+    fn prefetch(self, at: *const f32);
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// 1 / a, to about float32 precision.
@@ -53,6 +71,10 @@ pub(super) trait Lanes: Copy + Send + Sync {
     fn round(self, a: Self::V) -> Self::V;
     /// 2^n for whole n in -126..=127.
     fn pow2(self, n: Self::V) -> Self::V;
+    /// a * 2^n for whole n in -126..=127.
+    fn times_pow2(self, a: Self::V, n: Self::V) -> Self::V {
+        self.mul(a, self.pow2(n))
+    }
     fn sum(self, a: Self::V) -> f32;
     fn largest(self, a: Self::V) -> f32;
     /// Writes 4 x 4 pixels of RGBA: lane `4 row + column`, values 0..=255 already clamped, rounded here.
@@ -74,7 +96,7 @@ pub(super) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
         p = l.fma(p, r, l.splat(c));
     }
     let p = l.fma(p, l.mul(r, r), l.add(r, l.splat(1.0)));
-    l.mul(p, l.pow2(n))
+    l.times_pow2(p, n)
 }
 
 /// x / (1 + e^-x)
@@ -82,4 +104,38 @@ pub(super) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
 pub(super) fn silu<L: Lanes>(l: L, x: L::V) -> L::V {
     let e = exp(l, l.mul(x, l.splat(-1.0)));
     l.mul(x, l.recip(l.add(e, l.splat(1.0))))
+}
+
+/// [`Lanes::dot`] where no instruction does it.
+#[inline(always)]
+pub(super) fn dot_by_halves<L: Lanes>(l: L, a: L::V, b: L::V, c: L::V) -> L::V {
+    let c = l.fma(l.low_half(a), l.low_half(b), c);
+    l.fma(l.high_half(a), l.high_half(b), c)
+}
+
+/// The nearest bfloat16, the even one of two.
+#[inline(always)]
+pub(super) fn half_of(x: f32) -> u16 {
+    let bits = x.to_bits();
+    (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+}
+
+/// x times the share of a normal distribution below x (GELU), with the error function as a quotient of polynomials (the
+/// float32 one of Eigen), exact to a few units in the last place.
+#[inline(always)]
+pub(super) fn gelu<L: Lanes>(l: L, x: L::V) -> L::V {
+    let z = l.mul(x, l.splat(std::f32::consts::FRAC_1_SQRT_2));
+    let z = l.max(l.min(z, l.splat(4.0)), l.splat(-4.0));
+    let s = l.mul(z, z);
+    let mut p = l.splat(-2.726_142_3e-10);
+    for c in [2.770_681_4e-8, -2.101_024e-6, -5.692_506_6e-5, -7.349_906_4e-4, -2.954_6e-3, -1.609_603_3e-2] {
+        p = l.fma(p, s, l.splat(c));
+    }
+    let mut q = l.splat(-1.456_607_2e-5);
+    for c in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329_3e-3, -1.426_474e-2] {
+        q = l.fma(q, s, l.splat(c));
+    }
+    let erf = l.mul(l.mul(z, p), l.recip(q));
+    let half = l.mul(x, l.splat(0.5));
+    l.fma(half, erf, half)
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Instructions, Pool,
-    grid::{Floats, Grid, LANES},
+    floats::{Floats, LANES},
+    grid::Grid,
     lanes::{Lanes, Task},
     pool::Scattered,
 };
@@ -16,6 +17,10 @@ pub struct LayerNorm {
 }
 
 const EPSILON: f32 = 1e-5;
+/// Pixels of a piece.
+const PIECE: usize = 64;
+/// Pixels at a time: their channels stay in the first-level cache while they are gone over three times.
+const AT_ONCE: usize = 8;
 
 impl LayerNorm {
     /// `weight` and `bias`: a value a channel; their number must be a multiple of 16.
@@ -25,21 +30,33 @@ impl LayerNorm {
         Self { instructions, channels, weight: Floats::from_slice(weight), bias: Floats::from_slice(bias) }
     }
 
+    /// To a map of the same size, of either element.
     pub fn run(&self, pool: &Pool, input: &Grid, output: &mut Grid) {
         let blocks = self.channels / LANES;
         assert!(input.lanes == LANES && output.lanes == LANES, "lanes");
         assert!(input.blocks >= blocks && output.blocks >= blocks, "blocks");
         assert!((input.height, input.width) == (output.height, output.width), "size");
+        // Without borders the pixels go on from row to row.
+        let (rows, columns) = if input.border + output.border == 0 {
+            (1, input.height * input.width)
+        } else {
+            (input.height, input.width)
+        };
         let (out_plane, out_row, out_origin) = (output.plane(), output.row(), output.origin());
-        let out = Scattered(output.floats_mut().as_mut_ptr());
-        pool.run(input.height, &|y, _| {
+        let halves = output.is_half();
+        let out = Scattered(output.words_mut().as_mut_ptr());
+        let pieces = columns.div_ceil(PIECE);
+        pool.run(rows * pieces, &|piece, _| {
+            let (y, first) = (piece / pieces, piece % pieces * PIECE);
             let row = Row {
                 norm: self,
-                from: input.floats()[input.index(0, y, 0)..].as_ptr(),
+                from: input.floats()[input.origin() + y * input.row() + first * LANES..].as_ptr(),
                 from_plane: input.plane(),
-                to: out.at(out_origin + y * out_row),
+                to: out.at(0),
+                at: out_origin + y * out_row + first * LANES,
                 to_plane: out_plane,
-                width: input.width,
+                width: PIECE.min(columns - first),
+                halves,
             };
             self.instructions.enter(row);
         });
@@ -51,8 +68,11 @@ struct Row<'a> {
     from: *const f32,
     from_plane: usize,
     to: *mut f32,
+    /// Numbers from there to the first pixel.
+    at: usize,
     to_plane: usize,
     width: usize,
+    halves: bool,
 }
 
 impl Task for Row<'_> {
@@ -62,26 +82,42 @@ impl Task for Row<'_> {
     fn run<L: Lanes>(self, l: L) {
         let blocks = self.norm.channels / LANES;
         let count = self.norm.channels as f32;
-        for x in 0..self.width {
-            // SAFETY: `LayerNorm::run` has compared the grids with the layer; x is inside the row.
+        for first in (0..self.width).step_by(AT_ONCE) {
+            let pixels = AT_ONCE.min(self.width - first);
+            let from = |b: usize, p: usize| self.from.wrapping_add(b * self.from_plane + (first + p) * LANES);
+            let (mut sums, mut squares) = ([l.splat(0.0); AT_ONCE], [l.splat(0.0); AT_ONCE]);
+            // SAFETY: `LayerNorm::run` has compared the grids with the layer; the pixels are inside the row.
             unsafe {
-                let mut sum = l.splat(0.0);
                 for b in 0..blocks {
-                    sum = l.add(sum, l.load(self.from.add(b * self.from_plane + x * LANES)));
+                    for p in 0..pixels {
+                        sums[p] = l.add(sums[p], l.load(from(b, p)));
+                    }
                 }
-                let minus_mean = l.splat(-l.sum(sum) / count);
-                let mut squares = l.splat(0.0);
-                for b in 0..blocks {
-                    let centred = l.add(l.load(self.from.add(b * self.from_plane + x * LANES)), minus_mean);
-                    squares = l.fma(centred, centred, squares);
+                for sum in &mut sums[..pixels] {
+                    *sum = l.splat(-l.sum(*sum) / count);
                 }
-                let scale = l.splat(1.0 / (l.sum(squares) / count + EPSILON).sqrt());
                 for b in 0..blocks {
-                    let centred = l.add(l.load(self.from.add(b * self.from_plane + x * LANES)), minus_mean);
+                    for p in 0..pixels {
+                        let centred = l.add(l.load(from(b, p)), sums[p]);
+                        squares[p] = l.fma(centred, centred, squares[p]);
+                    }
+                }
+                for square in &mut squares[..pixels] {
+                    *square = l.splat(1.0 / (l.sum(*square) / count + EPSILON).sqrt());
+                }
+                for b in 0..blocks {
                     let weight = l.load(self.norm.weight[b * LANES..].as_ptr());
                     let bias = l.load(self.norm.bias[b * LANES..].as_ptr());
-                    let y = l.fma(l.mul(centred, scale), weight, bias);
-                    l.store(self.to.add(b * self.to_plane + x * LANES), y);
+                    for p in 0..pixels {
+                        let centred = l.add(l.load(from(b, p)), sums[p]);
+                        let y = l.fma(l.mul(centred, squares[p]), weight, bias);
+                        let at = self.at + b * self.to_plane + (first + p) * LANES;
+                        if self.halves {
+                            l.store_halves(self.to.cast::<u16>().add(at), y);
+                        } else {
+                            l.store(self.to.add(at), y);
+                        }
+                    }
                 }
             }
         }

@@ -8,12 +8,14 @@ use std::{
     cell::UnsafeCell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{JoinHandle, Thread},
     time::{Duration, Instant},
 };
+
+use super::floats::Floats;
 
 /// How long a worker looks for the next layer before it sleeps: longer than what runs on one thread between layers.
 const SPIN: Duration = Duration::from_micros(200);
@@ -43,6 +45,8 @@ pub struct Pool(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     turn: Mutex<u32>,
+    /// Memory that a layer needs for a moment, kept for the next one.
+    scratch: Mutex<Floats>,
     workers: Vec<Thread>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -66,11 +70,22 @@ impl Pool {
             })
             .collect();
         let workers = handles.iter().map(|h| h.thread().clone()).collect();
-        Self(Arc::new(Inner { shared, turn: Mutex::new(0), workers, handles }))
+        Self(Arc::new(Inner { shared, turn: Mutex::new(0), scratch: Mutex::default(), workers, handles }))
     }
 
     pub fn threads(&self) -> usize {
         self.0.workers.len() + 1
+    }
+
+    /// At least `len` floats, whatever is in them, until the guard is dropped.
+    pub(super) fn scratch(&self, len: usize) -> MutexGuard<'_, Floats> {
+        let mut floats = self.0.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if floats.len() < len {
+            // The old memory first, so that both are not there at once.
+            *floats = Floats::default();
+            *floats = Floats::zeros(len);
+        }
+        floats
     }
 
     /// Calls `job(piece, thread)` once for each piece in `0..pieces`, on all threads; returns when all are done.

@@ -1,7 +1,7 @@
 //! Sixteen lanes in plain Rust, for every CPU without one of the other sets. The compiler vectorises what it can.
 
 use super::{
-    lanes::{Lanes, Task},
+    lanes::{Lanes, Task, dot_by_halves, half_of},
     tile::{Finish, Gather, tiles},
 };
 
@@ -34,8 +34,30 @@ impl Lanes for Portable {
         if group == 1 { 2 } else { 1 }
     }
     unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
-        tiles!(self, (group, pixels, step), gather, finish;
-            1, 16: 1 2; 1, 32: 1 2; 1, 64: 1 2; 1, 4: 1 2; 3, 16: 1;)
+        tiles!(self, false, (group, pixels, step), gather, finish;
+            1, 16: 1 2; 1, 32: 1 2; 1, 64: 1 2; 1, 4: 1 2; 2, 16: 1; 3, 16: 1;)
+    }
+    unsafe fn tile_of_halves(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
+        tiles!(self, true, (group, pixels, step), gather, finish; 1, 8: 1 2; 1, 16: 1 2; 2, 8: 1;)
+    }
+    #[inline(always)]
+    fn dot(self, a: V, b: V, c: V) -> V {
+        dot_by_halves(self, a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn store_halves(self, at: *mut u16, v: V) {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<[u16; 16]>().write_unaligned(v.map(half_of)) }
+    }
+    #[inline(always)]
+    fn prefetch(self, _at: *const f32) {}
+    #[inline(always)]
+    fn low_half(self, a: V) -> V {
+        a.map(|a| f32::from_bits(a.to_bits() << 16))
+    }
+    #[inline(always)]
+    fn high_half(self, a: V) -> V {
+        a.map(|a| f32::from_bits(a.to_bits() & 0xffff_0000))
     }
     #[inline(always)]
     unsafe fn load(self, at: *const f32) -> V {

@@ -2,9 +2,15 @@
 
 use super::*;
 
+#[cfg(target_os = "linux")]
+pub(super) use pages::guarded;
+
 mod layers;
 mod naive;
+#[cfg(target_os = "linux")]
+mod pages;
 mod threads;
+mod wide;
 
 /// A reproducible stream of numbers (SplitMix64).
 pub struct Random(u64);

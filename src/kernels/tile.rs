@@ -3,8 +3,13 @@
 //! For each input channel of each segment: V loads of weights, P inputs spread over all lanes, V x P fused
 //! multiply-adds. The pixels of the input are a constant number of floats apart (16: the blocked layout; 32 and 64:
 //! strides of two and four pixels; 4: the latent), so that each input is one displacement from one pointer.
+//!
+//! bfloat16 goes the same way, two channels at a time: a pair of them is a float's width, the weights of a pair lie
+//! together, and a multiply-add becomes a product of pairs ([`Lanes::dot`]). All offsets and lengths then count pairs.
 
-use super::lanes::{Lanes, Task, silu};
+use std::mem::MaybeUninit;
+
+use super::lanes::{Lanes, Task, gelu, silu};
 
 /// Input channels that lie together: up to 16, at one tap of the filter.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +30,8 @@ pub(super) struct Gather<'a> {
     pub next_channel: usize,
     /// Floats from a block's weights to the next one's.
     pub next_block: usize,
+    /// Sums so far, `[block][pixel][16]` as [`To::Sums`] leaves them; null for none.
+    pub start: *const f32,
 }
 
 /// The non-linearity at the end of a layer.
@@ -56,54 +63,104 @@ pub(super) struct Finish {
 }
 
 pub(super) enum To {
-    /// `out = after(before(y) + (accumulate ? out : 0))`
+    /// `out = after(before(y) + plus)`
     Blocks {
         out: *mut f32,
-        /// Floats from `out` to each block's first pixel.
+        /// Numbers from `out` to each block's first pixel.
         blocks: [usize; 3],
-        /// Floats from a pixel to the next.
+        /// Numbers from a pixel to the next.
         step: usize,
         before: Activation,
-        accumulate: bool,
+        /// What is added, laid out as the output; null for nothing.
+        plus: *const f32,
         after: Activation,
+        /// `out` holds bfloat16.
+        halves: bool,
     },
+    /// Of two blocks, one: the first times the GELU of the second.
+    Gated { out: *mut f32, step: usize, halves: bool },
+    /// The sums as they are, `[block][pixel][16]`, for [`Gather::start`].
+    Sums { at: *mut f32 },
     /// Three blocks are the red, green and blue of 4 x 4 pixels, 0..=255; pixel p's go 16 bytes further right.
     Bytes { at: *mut u8, row_bytes: usize },
 }
 
-pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize> {
+pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize, const HALVES: bool> {
     pub gather: &'a Gather<'a>,
     pub finish: &'a Finish,
 }
 
+/// Sums on their way from registers to the end of the layer.
 #[repr(align(64))]
-struct Sums<const V: usize, const P: usize>([[[f32; 16]; P]; V]);
+struct Sums<const V: usize, const P: usize>([[MaybeUninit<[f32; 16]>; P]; V]);
 
-impl<const V: usize, const P: usize, const STEP: usize> Task for Tile<'_, V, P, STEP> {
+impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Task for Tile<'_, V, P, STEP, HALVES> {
     type Out = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let mut sums = Sums([[[0.0; 16]; P]; V]);
         // SAFETY: whoever calls `Lanes::tile` promises that every address of this tile is valid.
         unsafe {
-            self.multiply(l, &mut sums);
-            self.finish(l, &sums);
+            let acc = self.multiply(l);
+            let none = Activation::None;
+            match self.finish.to {
+                To::Sums { at } => {
+                    for v in 0..V {
+                        for p in 0..P {
+                            l.store(at.add((v * P + p) * 16), acc[v][p]);
+                        }
+                    }
+                }
+                // The plainest end goes from the registers into memory.
+                To::Blocks { out, blocks, step, before, plus, after, halves: false }
+                    if plus.is_null() && before == none && after == none =>
+                {
+                    for v in 0..V {
+                        let mul = l.load(self.finish.mul.add(16 * v));
+                        let add = l.load(self.finish.add.add(16 * v));
+                        for p in 0..P {
+                            l.store(out.add(blocks[v] + p * step), l.fma(acc[v][p], mul, add));
+                        }
+                    }
+                }
+                _ => {
+                    let mut sums = Sums([[MaybeUninit::uninit(); P]; V]);
+                    for v in 0..V {
+                        for p in 0..P {
+                            l.store(sums.0[v][p].as_mut_ptr().cast(), acc[v][p]);
+                        }
+                    }
+                    self.finish(l, &sums);
+                }
+            }
         }
     }
 }
 
-impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
+impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Tile<'_, V, P, STEP, HALVES> {
     /// # Safety
     /// As [`Lanes::tile`].
     #[inline(always)]
-    unsafe fn multiply<L: Lanes>(&self, l: L, sums: &mut Sums<V, P>) {
+    unsafe fn multiply<L: Lanes>(&self, l: L) -> [[L::V; P]; V] {
         let g = self.gather;
         let mut acc = [[l.splat(0.0); P]; V];
+        if !g.start.is_null() {
+            for v in 0..V {
+                for p in 0..P {
+                    // SAFETY: the caller promises sums for V blocks and P pixels.
+                    acc[v][p] = unsafe { l.load(g.start.add((v * P + p) * 16)) };
+                }
+            }
+        }
         let mut w = g.weights;
-        for segment in g.segments {
+        // A line holds a pixel's sixteen floats, or two pixels' bfloat16.
+        let line = if HALVES { 2 * STEP } else { STEP };
+        for (i, segment) in g.segments.iter().enumerate() {
             let mut x = g.x.wrapping_offset(segment.offset);
-            for _ in 0..segment.len {
+            // The next segment's pixels are a plane away, where no prefetcher of the hardware looks.
+            let next = g.segments.get(i + 1).map_or(x, |s| g.x.wrapping_offset(s.offset));
+            for c in 0..segment.len {
+                l.prefetch(next.wrapping_add(c * line));
                 // SAFETY: the caller promises V blocks of weights and P pixels at every channel of every segment.
                 unsafe {
                     let mut weights = [l.splat(0.0); V];
@@ -113,7 +170,11 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
                     for p in 0..P {
                         let input = l.splat(*x.add(p * STEP));
                         for v in 0..V {
-                            acc[v][p] = l.fma(input, weights[v], acc[v][p]);
+                            acc[v][p] = if HALVES {
+                                l.dot(input, weights[v], acc[v][p])
+                            } else {
+                                l.fma(input, weights[v], acc[v][p])
+                            };
                         }
                     }
                 }
@@ -121,12 +182,7 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
                 w = w.wrapping_add(g.next_channel);
             }
         }
-        for v in 0..V {
-            for p in 0..P {
-                // SAFETY: sixteen floats each.
-                unsafe { l.store(sums.0[v][p].as_mut_ptr(), acc[v][p]) };
-            }
-        }
+        acc
     }
 
     // A method and not a closure: only what is surely inlined is compiled with the instructions.
@@ -135,7 +191,7 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
         // SAFETY: the caller of `Lanes::tile` promises sixteen factors and terms a block.
         unsafe {
             let (mul, add) = (l.load(self.finish.mul.add(16 * v)), l.load(self.finish.add.add(16 * v)));
-            l.fma(l.load(sums.0[v][p].as_ptr()), mul, add)
+            l.fma(l.load(sums.0[v][p].as_ptr().cast()), mul, add)
         }
     }
 
@@ -147,15 +203,30 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
         // SAFETY: the caller promises P pixels of V blocks at the output.
         unsafe {
             match f.to {
-                To::Blocks { out, blocks, step, before, accumulate, after } => {
+                To::Blocks { out, blocks, step, before, plus, after, halves } => {
                     for v in 0..V {
                         for p in 0..P {
-                            let at = out.add(blocks[v] + p * step);
+                            let at = blocks[v] + p * step;
                             let mut y = before.of(l, self.value(l, sums, v, p));
-                            if accumulate {
-                                y = l.add(y, l.load(at));
+                            if !plus.is_null() {
+                                y = l.add(y, l.load(plus.add(at)));
                             }
-                            l.store(at, after.of(l, y));
+                            let y = after.of(l, y);
+                            if halves {
+                                l.store_halves(out.cast::<u16>().add(at), y);
+                            } else {
+                                l.store(out.add(at), y);
+                            }
+                        }
+                    }
+                }
+                To::Gated { out, step, halves } if V == 2 => {
+                    for p in 0..P {
+                        let y = l.mul(self.value(l, sums, 0, p), gelu(l, self.value(l, sums, 1, p)));
+                        if halves {
+                            l.store_halves(out.cast::<u16>().add(p * step), y);
+                        } else {
+                            l.store(out.add(p * step), y);
                         }
                     }
                 }
@@ -169,8 +240,8 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
                         l.paint(at.add(16 * p), row_bytes, rgb);
                     }
                 }
-                // Bytes are asked for with three blocks only: see `Conv::new`.
-                To::Bytes { .. } => {}
+                // Bytes are asked for with three blocks only, and gates with two: see `Conv::new`. Sums are written above.
+                To::Bytes { .. } | To::Gated { .. } | To::Sums { .. } => {}
             }
         }
     }
@@ -178,10 +249,10 @@ impl<const V: usize, const P: usize, const STEP: usize> Tile<'_, V, P, STEP> {
 
 /// The tiles that an instruction set has: `group, step: each number of pixels;`.
 macro_rules! tiles {
-    ($lanes:expr, $shape:expr, $gather:expr, $finish:expr; $($group:literal, $step:literal: $($pixels:literal)*;)*) => {
+    ($lanes:expr, $halves:literal, $shape:expr, $gather:expr, $finish:expr; $($group:literal, $step:literal: $($pixels:literal)*;)*) => {
         match $shape {
             $($(($group, $pixels, $step) => $lanes.enter(
-                $crate::kernels::tile::Tile::<$group, $pixels, $step> { gather: $gather, finish: $finish }
+                $crate::kernels::tile::Tile::<$group, $pixels, $step, $halves> { gather: $gather, finish: $finish }
             ),)*)*
             (group, pixels, step) => unreachable!("no tile of {group} blocks and {pixels} pixels {step} apart"),
         }

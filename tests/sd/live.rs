@@ -1,6 +1,14 @@
 //! Stable Diffusion while it plays: what may change from picture to picture, and what then comes out.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use candle_core::{DType, Device, Tensor, safetensors};
 use wavedream::{
@@ -9,7 +17,7 @@ use wavedream::{
         Conditioning, Feedback, Model, Picture, Raw,
         sd::{DecoderChoice, LoraUse, Sampler, Settings, StableDiffusion, Text, Way},
     },
-    kernels::Pool,
+    kernels::{Element, Pool},
     latent::{Latent, Shape},
 };
 
@@ -157,6 +165,38 @@ fn loras_beside_the_weights_paint_what_merged_ones_paint() {
     }
 }
 
+/// Bfloat16 has eight bits of a number: the two ways may differ by what is rounded on them, the LoRA is much more.
+#[test]
+fn in_bfloat16_loras_beside_the_weights_are_heard_alike() {
+    let rough = || Settings { precision: Element::Bfloat16, ..Settings::default() };
+    let mut live = Player::new("sd15", rough());
+    let lora = lora_on_everything(live.folder.path(), 7);
+    let loras = vec![LoraUse { path: lora.clone(), strength: 1.0 }];
+    let mut merged = Player::of(live.folder.clone(), Settings { loras, ..rough() });
+    let expected = merged.paint(&said("A lighthouse, violet dusk"), 1).latent;
+    let plain = live.paint(&said("A lighthouse, violet dusk"), 1).latent;
+    let found = live.paint(&with_loras(&[(&lora, 1.0)]), 1).latent;
+    let (error, change) = (relative(&found, &expected), relative(&plain, &expected));
+    println!("{error:.2e} of {change:.2e}");
+    assert!(error <= 0.1 * change, "{error} of {change}");
+}
+
+#[test]
+fn a_picture_that_is_given_up_ends_in_a_sentence_with_and_without_a_lora() {
+    let mut player = Player::new("sd15", Settings::default());
+    let lora = lora_on_everything(player.folder.path(), 7);
+    let flag = Arc::new(AtomicBool::new(false));
+    player.model.give_up_when(flag.clone());
+    for with in [said("a sea"), with_loras(&[(&lora, 0.5)])] {
+        let before = player.paint(&with, 1);
+        flag.store(true, Ordering::Relaxed);
+        let given_up = player.model.generate_raw(&player.latent(&player.z), &with, 1);
+        assert!(given_up.is_err_and(|e| e.to_string().contains("given up")));
+        flag.store(false, Ordering::Relaxed);
+        assert_eq!(player.paint(&with, 1).latent, before.latent);
+    }
+}
+
 #[test]
 fn a_lora_with_a_fault_is_one_sentence_and_the_picture_goes_on() {
     let mut player = Player::new("sd15", Settings::default());
@@ -227,10 +267,13 @@ fn a_decoder_that_is_not_there_is_told_once_and_the_own_one_decodes() {
 #[test]
 fn a_picture_of_the_stream_is_the_one_that_its_noise_makes_alone() {
     for (sampler, steps) in [(Sampler::Ddim, 4), (Sampler::Lcm, 3), (Sampler::Euler, 2), (Sampler::Plms, 4)] {
-        for words in [said("A lighthouse, violet dusk"), guided("A lighthouse, violet dusk")] {
+        for (words, lora) in [(said as fn(&str) -> _, false), (guided, false), (guided, true)] {
             let settings = Settings { sampler: Some(sampler), ..Settings::default() };
             let mut stream = Player::new("sd15", settings.clone());
             let mut alone = Player::of(stream.folder.clone(), settings);
+            let loras = lora.then(|| LoraUse { path: lora_on_everything(stream.folder.path(), 7), strength: 0.5 });
+            let way = Way { loras: loras.into_iter().collect(), ..Way::default() };
+            let words = Conditioning { way: way.clone(), ..words("A lighthouse, violet dusk") };
             let passes = alone.model.schedule(steps).steps().len();
             let noises: Vec<Vec<f32>> = (0..7)
                 .map(|turn| {
@@ -240,7 +283,7 @@ fn a_picture_of_the_stream_is_the_one_that_its_noise_makes_alone() {
                 })
                 .collect();
             let expected: Vec<Raw> = noises.iter().map(|z| alone.paint_of(z, &words, steps)).collect();
-            let with = Conditioning { way: Way { stream: true, ..Way::default() }, ..words };
+            let with = Conditioning { way: Way { stream: true, ..way }, ..words };
             for (i, z) in noises.iter().enumerate() {
                 let found = stream.paint_of(z, &with, steps);
                 let expected = &expected[(i + 1).saturating_sub(passes)];

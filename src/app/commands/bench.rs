@@ -10,8 +10,16 @@ use serde::Serialize;
 
 use super::{print, shape_for, steps_of};
 use crate::{
-    app::{cli::BenchArgs, dials::DreamDials, full_table, line::Line},
-    diffusion::{self, Model, Picture, Quantiles},
+    app::{
+        cli::{BenchArgs, Decoder, Precision},
+        dials::DreamDials,
+        full_table,
+        line::Line,
+    },
+    diffusion::{
+        self, Model, Picture, Quantiles,
+        sd::{DecoderChoice, Settings},
+    },
     latent::Shape,
 };
 
@@ -25,6 +33,8 @@ const FEWEST_PICTURES: usize = 3;
 struct Report {
     #[serde(flatten)]
     model: diffusion::Report,
+    /// From the file to a model that is ready.
+    load_ms: f32,
     /// From the newest sample's arrival to the finished picture.
     latency: Quantiles,
     /// Of that, what the signal takes: source, filters, window, mapping.
@@ -32,12 +42,17 @@ struct Report {
 }
 
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let mut model = diffusion::load(&args.model)?;
+    let began = Instant::now();
+    let decoder = args.decoder.map_or(DecoderChoice::Own, Decoder::choice);
+    let precision = args.precision.map_or_else(Default::default, Precision::element);
+    let stable = Settings { decoder, precision, ..Settings::default() };
+    let mut model = diffusion::load_with(&args.model, diffusion::Options { stable, ..diffusion::Options::default() })?;
+    let load_ms = began.elapsed().as_secs_f32() * 1e3;
     let steps = steps_of(model.card(), args.steps as usize)?;
     let shape = shape_for(model.card(), args.size)?;
     let of_model = diffusion::bench(model.as_mut(), shape, steps, args.seconds * (1.0 - WHOLE_WAY))?;
     let (latency, signal) = whole_way(model.as_mut(), shape, steps, args.seconds * WHOLE_WAY)?;
-    let report = Report { model: of_model, latency, signal };
+    let report = Report { model: of_model, load_ms, latency, signal };
     print(&if args.json { format!("{}\n", serde_json::to_string_pretty(&report)?) } else { told(&report) })
 }
 
@@ -76,7 +91,7 @@ fn quantiles(mut times: Vec<Duration>) -> Quantiles {
     Quantiles { p50_ms: at(0.5), p99_ms: at(0.99) }
 }
 
-fn told(Report { model, latency, signal }: &Report) -> String {
+fn told(Report { model, load_ms, latency, signal }: &Report) -> String {
     let line =
         |name: &str, spread: &Quantiles| format!("{name:<22}{:>9.1} ms {:>9.1} ms\n", spread.p50_ms, spread.p99_ms);
     let steps = if model.steps == 1 { "1 step".to_owned() } else { format!("{} steps", model.steps) };
@@ -88,6 +103,11 @@ fn told(Report { model, latency, signal }: &Report) -> String {
     out += &line("a picture", &model.picture);
     out += &line("  denoise", &model.denoise);
     out += &line("  decode", &model.decode);
+    for (name, millis) in &model.layers_ms {
+        out += &format!("    {name:<18}{millis:>9.1} ms in the mean\n");
+    }
+    out +=
+        &format!("{:<22}{:>9.1} ms, after {load_ms:.0} ms of loading\n", "the first picture", model.first_picture_ms);
     out += &line("sample to picture", latency);
     out += &line("  of that the signal", signal);
     out += &format!(

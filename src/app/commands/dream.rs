@@ -11,7 +11,7 @@ use crate::{
     Stamp,
     app::{
         UsageError,
-        cli::{Decoder, DreamArgs, Scheduler, Size, Weighted},
+        cli::{Decoder, DreamArgs, Precision, Scheduler, Size, Weighted},
         dials::DreamDials,
         full_table,
     },
@@ -75,14 +75,12 @@ fn sampler(args: &DreamArgs) -> Option<Sampler> {
 
 /// What a model that has a choice is loaded with.
 fn options(args: &DreamArgs) -> Result<diffusion::Options> {
-    let decoder = match args.decoder {
-        Some(Decoder::Taesd) => DecoderChoice::Tiny,
-        Some(Decoder::Vae) | None => DecoderChoice::Own,
-    };
+    let decoder = args.decoder.map_or(DecoderChoice::Own, Decoder::choice);
+    let precision = args.precision.map_or_else(Default::default, Precision::element);
     let loras = args.lora.iter().map(|text| lora(text)).collect::<Result<_>>()?;
     let embeddings = args.embedding.iter().map(|text| embedding(text)).collect::<Result<_>>()?;
     let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
-    let stable = Settings { sampler: sampler(args), decoder, loras, embeddings, noise };
+    let stable = Settings { sampler: sampler(args), decoder, loras, embeddings, noise, precision };
     Ok(diffusion::Options { stable, ..diffusion::Options::default() })
 }
 
@@ -108,6 +106,7 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--guidance", args.guidance.is_some()),
         ("--scheduler", args.scheduler.is_some()),
         ("--decoder", args.decoder.is_some()),
+        ("--precision", args.precision.is_some()),
         ("--lora", !args.lora.is_empty()),
         ("--embedding", !args.embedding.is_empty()),
         ("--noise", args.noise.is_some()),
@@ -186,11 +185,7 @@ fn conditioning(args: &DreamArgs, dials: &DreamDials) -> Conditioning {
     }
     let way = &mut conditioning.way;
     way.sampler = sampler(args).or(way.sampler);
-    way.decoder = match args.decoder {
-        Some(Decoder::Vae) => Some(DecoderChoice::Own),
-        Some(Decoder::Taesd) => Some(DecoderChoice::Tiny),
-        None => way.decoder,
-    };
+    way.decoder = args.decoder.map(Decoder::choice).or(way.decoder);
     // Where no genre is asked for, one painter is better than all at once.
     if conditioning.genres.iter().all(|weight| *weight == 0.0)
         && let Some(first) = conditioning.genres.first_mut()

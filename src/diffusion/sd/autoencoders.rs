@@ -7,10 +7,9 @@ use candle_core::{Result, Tensor};
 use super::{
     DecoderChoice, Family, Refusal, Settings,
     files::{Parts, Tensors},
-    layers::At,
+    layers::{At, Engine},
     vae::{Decoder, Encoder, Tiny},
 };
-use crate::kernels::Pool;
 
 pub struct Autoencoders {
     own: Option<(Decoder, Encoder)>,
@@ -23,11 +22,11 @@ pub struct Autoencoders {
 
 impl Autoencoders {
     /// With [`DecoderChoice::Tiny`] nothing but TAESD is made ready; otherwise all that there is.
-    pub fn new(parts: &Parts, settings: &Settings, pool: &Pool) -> std::result::Result<Self, Refusal> {
+    pub fn new(parts: &Parts, settings: &Settings, engine: &Engine) -> std::result::Result<Self, Refusal> {
         let path = &parts.path;
         let only_tiny = settings.decoder == DecoderChoice::Tiny;
         let tiny_name = if parts.family == Family::Sdxl { "taesdxl" } else { "taesd" };
-        let tiny = match parts.taesd.as_ref().map(|tensors| tiny(tensors, path, pool)) {
+        let tiny = match parts.taesd.as_ref().map(|tensors| tiny(tensors, path, engine)) {
             None => None,
             Some(Ok(tiny)) => Some(tiny),
             // A fault in a file beside the checkpoint is none of the checkpoint, while nobody asks for it.
@@ -40,7 +39,7 @@ impl Autoencoders {
         let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
         let own = match &parts.vae {
             Some((tensors, config)) if !only_tiny => {
-                let root = At::root(tensors, pool);
+                let root = At::root(tensors, engine);
                 let both = (Decoder::new(&root, config).map_err(failed)?, Encoder::new(&root, config).map_err(failed)?);
                 tensors.check("vae", path)?;
                 Some(both)
@@ -111,9 +110,9 @@ impl Autoencoders {
     }
 }
 
-fn tiny(tensors: &Tensors, path: &Path, pool: &Pool) -> std::result::Result<Tiny, Refusal> {
+fn tiny(tensors: &Tensors, path: &Path, engine: &Engine) -> std::result::Result<Tiny, Refusal> {
     let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
-    let tiny = Tiny::new(&At::root(tensors, pool), tensors).map_err(failed)?;
+    let tiny = Tiny::new(&At::root(tensors, engine), tensors).map_err(failed)?;
     tensors.check("taesd", path)?;
     Ok(tiny)
 }

@@ -2,17 +2,18 @@
 //!
 //! A packed weight cannot follow a knob; two thin products beside it can, and give what a merged weight gives. A layer
 //! without a LoRA pays for one look at an empty slot. Slots are filled by [`super::rack`] between two pictures and read on
-//! the generating thread and on the one that encodes prompts.
+//! the generating thread and on the one that encodes prompts. A part knows how many of its slots are filled ([`Filled`]):
+//! packed layers that run from map to map look at no slots, so a U-Net goes from tensor to tensor while one is.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
 use candle_core::{Result, Tensor};
 
-use crate::kernels::{Conv3x3, Pool};
+use super::layers::{Conv3, Engine};
 
 /// What a layer does with its input, and so what a LoRA's first half does beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,17 @@ pub enum Shape {
 pub struct Beside {
     shape: Shape,
     added: Arc<ArcSwapOption<Vec<Arc<LowRank>>>>,
+    filled: Filled,
+}
+
+/// How many slots of a part have something in them; the slots and the part share it.
+#[derive(Debug, Clone, Default)]
+pub struct Filled(Arc<AtomicUsize>);
+
+impl Filled {
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// The strength of a LoRA that plays; one for all of its layers.
@@ -60,14 +72,22 @@ pub struct LowRank {
 enum Down {
     /// (rank, inputs)
     Matrix(Tensor),
-    Conv(Box<Conv3x3>),
-    /// (rank, inputs, 3, 3)
-    Halving(Tensor),
+    /// Packed for the CPU.
+    Conv(Box<Conv3>),
+    /// (rank, inputs, 3, 3), and from pixel to pixel
+    Plain(Tensor, usize),
 }
 
 impl LowRank {
     /// `up` (outputs, rank) and `down` (rank, inputs) or (rank, inputs, 3, 3), by the shape of the layer.
-    pub fn new(shape: Shape, up: Tensor, down: Tensor, factor: f32, strength: &Strength, pool: &Pool) -> Result<Self> {
+    pub fn new(
+        shape: Shape,
+        up: Tensor,
+        down: Tensor,
+        factor: f32,
+        strength: &Strength,
+        engine: &Engine,
+    ) -> Result<Self> {
         let rank = up.dim(1)?;
         let kernel = |down: &Tensor| {
             let inputs = down.elem_count() / (9 * rank).max(1);
@@ -78,9 +98,9 @@ impl LowRank {
                 let inputs = down.elem_count() / rank.max(1);
                 Down::Matrix(down.reshape((rank, inputs))?)
             }
-            Shape::Conv if down.device().is_cpu() => Down::Conv(Box::new(Conv3x3::new(&kernel(&down)?, None, pool)?)),
-            Shape::Conv => candle_core::bail!("LoRAs of convolutions play on the CPU only"),
-            Shape::Halving => Down::Halving(kernel(&down)?),
+            Shape::Conv if down.device().is_cpu() => Down::Conv(Box::new(Conv3::of_weight(&kernel(&down)?, engine)?)),
+            Shape::Conv => Down::Plain(kernel(&down)?, 1),
+            Shape::Halving => Down::Plain(kernel(&down)?, 2),
         };
         Ok(Self { down, up, factor, strength: strength.clone() })
     }
@@ -101,7 +121,7 @@ impl LowRank {
         let thin = match &self.down {
             Down::Matrix(down) => down.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?,
             Down::Conv(conv) => conv.forward(x)?,
-            Down::Halving(weight) => x.conv2d(weight, 1, 2, 1, 1)?,
+            Down::Plain(weight, stride) => x.conv2d(weight, 1, *stride, 1, 1)?,
         };
         let (_, rank, h, w) = thin.dims4()?;
         let thin = (thin.reshape((b, rank, h * w))? * self.scale())?;
@@ -110,8 +130,9 @@ impl LowRank {
 }
 
 impl Beside {
-    pub fn new(shape: Shape) -> Self {
-        Self { shape, added: Arc::default() }
+    /// One of the slots that `filled` counts.
+    pub fn new(shape: Shape, filled: &Filled) -> Self {
+        Self { shape, added: Arc::default(), filled: filled.clone() }
     }
 
     pub fn shape(&self) -> Shape {
@@ -120,7 +141,17 @@ impl Beside {
 
     /// What lies here from now on; nothing costs nothing.
     pub fn put(&self, added: Vec<Arc<LowRank>>) {
-        self.added.store((!added.is_empty()).then(|| Arc::new(added)));
+        let (before, after) = (self.is_filled(), !added.is_empty());
+        self.added.store(after.then(|| Arc::new(added)));
+        match (before, after) {
+            (false, true) => self.filled.0.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.filled.0.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    pub fn is_filled(&self) -> bool {
+        self.added.load().is_some()
     }
 
     /// `y` with what is added, of `x` `(rows, inputs)`.

@@ -1,15 +1,29 @@
-//! The layers that U-Net, decoder and text models are built of: candle tensors, with the sums that candle leaves slow on
-//! the CPU (norms, softmax, gated activations) as operations of our own in [`ops`].
+//! The layers that U-Net, decoder and text models are built of.
+//!
+//! Each has `forward`, from tensor to tensor on any device. On the CPU its weights are packed for the kernels and there is
+//! `run` beside it, from map to map ([`Engine`]): what lies between two layers then never leaves the kernels' layout, and
+//! bias, timestep, activation and residual happen at the end of the layer before. Sums that candle leaves slow on the CPU
+//! (norms, softmax, gated activations) are operations of our own in [`ops`].
+//!
+//! `forward` adds what LoRAs add ([`super::beside`]); `run` does not, and is for layers that have none beside them.
 
+mod conv;
+mod engine;
+mod linear;
+mod norm;
 mod ops;
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::{
     beside::{Beside, Shape as BesideShape},
     files::Tensors,
 };
-use crate::kernels::{Conv3x3, Pool};
+
+pub use conv::{After, Conv3, Double, Down};
+pub use engine::{Engine, Work, each_row, tensor_of};
+pub use linear::{Gated, Linear, Pointwise};
+pub use norm::{GroupNorm, LayerNorm};
 
 pub use ops::{add_into, gelu, gelu_gate, group_norm, group_norm_silu_into, layer_norm, quick_gelu, silu, softmax};
 
@@ -17,13 +31,16 @@ pub use ops::{add_into, gelu, gelu_gate, group_norm, group_norm_silu_into, layer
 #[derive(Clone)]
 pub struct At<'a> {
     pub tensors: &'a Tensors,
-    pub pool: &'a Pool,
+    /// What the part's packed layers run on.
+    pub engine: &'a Engine,
+    /// The maps here are of some dozen pixels.
+    pub coarse: bool,
     path: String,
 }
 
 impl<'a> At<'a> {
-    pub fn root(tensors: &'a Tensors, pool: &'a Pool) -> Self {
-        Self { tensors, pool, path: String::new() }
+    pub fn root(tensors: &'a Tensors, engine: &'a Engine) -> Self {
+        Self { tensors, engine, coarse: false, path: String::new() }
     }
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
@@ -32,167 +49,23 @@ impl<'a> At<'a> {
     pub fn get(&self, name: &str, shape: &[usize]) -> Tensor {
         self.tensors.get(&self.name(name), shape)
     }
+    pub fn floats(&self, name: &str, shape: &[usize]) -> Vec<f32> {
+        self.tensors.floats(&self.name(name), shape)
+    }
     /// Where LoRAs lie beside the weight of this layer.
     pub fn beside(&self, shape: BesideShape) -> Beside {
         self.tensors.beside(&self.name("weight"), shape)
     }
+    /// The same place for layers that run on another engine.
+    pub fn on(&self, engine: &'a Engine) -> Self {
+        Self { engine, ..self.clone() }
+    }
+    /// The same place for layers of maps of some dozen pixels, whose weights are worth more than their sums.
+    pub fn coarse(&self, coarse: bool) -> Self {
+        Self { coarse, ..self.clone() }
+    }
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-}
-
-/// `(…, inputs)` to `(…, outputs)`.
-pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    beside: Beside,
-}
-
-impl Linear {
-    pub fn new(at: &At, inputs: usize, outputs: usize) -> Self {
-        Self { bias: Some(at.get("bias", &[outputs])), ..Self::without_bias(at, inputs, outputs) }
-    }
-    pub fn without_bias(at: &At, inputs: usize, outputs: usize) -> Self {
-        let beside = at.beside(BesideShape::Rows);
-        Self { weight: at.get("weight", &[outputs, inputs]), bias: None, beside }
-    }
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inputs = x.dim(D::Minus1)?;
-        let mut shape = x.dims().to_vec();
-        let rows = x.elem_count() / inputs;
-        let x = x.reshape((rows, inputs))?;
-        let y = self.beside.add_rows(&x, x.matmul(&self.weight.t()?)?)?;
-        if let Some(last) = shape.last_mut() {
-            *last = self.weight.dim(0)?;
-        }
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?.reshape(shape),
-            None => y.reshape(shape),
-        }
-    }
-}
-
-/// A 3x3 convolution with a border of zeros: `(b, inputs, h, w)` to `(b, outputs, h, w)`.
-#[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
-pub enum Conv3 {
-    /// Packed for the CPU.
-    Packed(Conv3x3, Beside),
-    Plain {
-        weight: Tensor,
-        bias: Option<Tensor>,
-    },
-}
-
-impl Conv3 {
-    pub fn new(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
-        Self::with(at, inputs, outputs, true)
-    }
-    pub fn without_bias(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
-        Self::with(at, inputs, outputs, false)
-    }
-    fn with(at: &At, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
-        let weight = at.get("weight", &[outputs, inputs, 3, 3]);
-        let bias = bias.then(|| at.get("bias", &[outputs]));
-        if at.tensors.device().is_cpu() {
-            let conv = Conv3x3::new(&weight, bias.as_ref(), at.pool)?;
-            return Ok(Self::Packed(conv, at.beside(BesideShape::Conv)));
-        }
-        let bias = bias.map(|b| b.reshape((1, outputs, 1, 1))).transpose()?;
-        Ok(Self::Plain { weight, bias })
-    }
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Packed(conv, beside) => beside.add_maps(x, conv.forward(x)?),
-            Self::Plain { weight, bias } => {
-                let y = x.conv2d(weight, 1, 1, 1, 1)?;
-                bias.as_ref().map_or(Ok(y.clone()), |b| y.broadcast_add(b))
-            }
-        }
-    }
-}
-
-/// A 3x3 convolution that halves the map. `before`: a row and column of zeros before it (U-Net, TAESD) or, as the KL
-/// encoder has it, after it.
-pub struct Down {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    before: bool,
-    beside: Beside,
-}
-
-impl Down {
-    pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool, before: bool) -> Result<Self> {
-        let weight = at.get("weight", &[outputs, inputs, 3, 3]);
-        let bias = bias.then(|| at.get("bias", &[outputs]).reshape((1, outputs, 1, 1))).transpose()?;
-        Ok(Self { weight, bias, before, beside: at.beside(BesideShape::Halving) })
-    }
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = if self.before {
-            self.beside.add_maps(x, x.conv2d(&self.weight, 1, 2, 1, 1)?)?
-        } else {
-            x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?.conv2d(&self.weight, 0, 2, 1, 1)?
-        };
-        self.bias.as_ref().map_or(Ok(y.clone()), |b| y.broadcast_add(b))
-    }
-}
-
-/// A 1x1 convolution: `(b, inputs, h, w)` to `(b, outputs, h, w)`.
-pub struct Pointwise {
-    weight: Tensor,
-    bias: Tensor,
-    beside: Beside,
-}
-
-impl Pointwise {
-    pub fn new(at: &At, inputs: usize, outputs: usize) -> Result<Self> {
-        let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape((1, outputs, inputs))?;
-        let beside = at.beside(BesideShape::Pointwise);
-        Ok(Self { weight, bias: at.get("bias", &[outputs]).reshape((1, outputs, 1))?, beside })
-    }
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (b, c, h, w) = x.dims4()?;
-        let y = self.weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.broadcast_add(&self.bias)?;
-        let outputs = y.dim(1)?;
-        self.beside.add_maps(x, y.reshape((b, outputs, h, w))?)
-    }
-}
-
-/// Group norm over `(b, channels, h, w)`, SiLU after it where `forward_silu` is asked.
-pub struct GroupNorm {
-    weight: Tensor,
-    bias: Tensor,
-    groups: usize,
-    epsilon: f32,
-}
-
-impl GroupNorm {
-    pub fn new(at: &At, channels: usize, groups: usize, epsilon: f32) -> Self {
-        Self { weight: at.get("weight", &[channels]), bias: at.get("bias", &[channels]), groups, epsilon }
-    }
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        group_norm(x, &self.weight, &self.bias, self.groups, self.epsilon, false)
-    }
-    /// As [`Self::forward_silu`], into the memory of `x`, which nobody else may hold.
-    pub fn forward_silu_into(&self, x: Tensor) -> Result<Tensor> {
-        group_norm_silu_into(x, &self.weight, &self.bias, self.groups, self.epsilon)
-    }
-    pub fn forward_silu(&self, x: &Tensor) -> Result<Tensor> {
-        group_norm(x, &self.weight, &self.bias, self.groups, self.epsilon, true)
-    }
-}
-
-/// Layer norm over the last dimension.
-pub struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl LayerNorm {
-    pub fn new(at: &At, width: usize) -> Self {
-        Self { weight: at.get("weight", &[width]), bias: at.get("bias", &[width]) }
-    }
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        layer_norm(x, &self.weight, &self.bias, 1e-5)
     }
 }
 

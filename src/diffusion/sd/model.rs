@@ -11,7 +11,8 @@ use candle_core::{Result, Tensor};
 use super::{Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Time, files::Parts, maps, numbers};
 use crate::{
     Stamp,
-    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Timing, feedback},
+    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
+    kernels::Element,
     latent::{Latent, Shape},
 };
 
@@ -85,6 +86,9 @@ impl StableDiffusion {
         let guidance = text.guidance.unwrap_or(self.schedule.guidance);
         let passed_secs = self.last_stamp.as_ref().map_or(0.0, |last| latent.stamp.secs_since(last) as f32);
         self.last_stamp = Some(latent.stamp);
+        if self.size.replace(size).is_some_and(|before| before != size) {
+            self.engine.forget();
+        }
         self.rack.follow(&with.way.loras, with.live);
         let time = Time { glide_secs: with.way.glide_secs, passed_secs, live: with.live };
         self.said.follow(&text, self.rack.voice(), guidance != 1.0, time)?;
@@ -180,6 +184,19 @@ impl StableDiffusion {
 impl Model for StableDiffusion {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    fn spent(&self) -> Vec<(&'static str, f64)> {
+        self.engine.spent()
+    }
+
+    fn runtime(&self) -> Runtime {
+        let numbers = match self.settings.precision {
+            Element::Float32 => "float32",
+            Element::Bfloat16 => "bfloat16",
+        };
+        let instructions = format!("{}, {numbers}", self.engine.set.name());
+        Runtime { instructions, threads: self.engine.pool.threads() }
     }
 
     fn flops(&self, shape: Shape, steps: usize) -> u64 {

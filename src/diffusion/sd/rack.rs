@@ -15,8 +15,8 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use super::{
     beside::{Beside, LowRank, Strength},
     files::{Lora, LoraUse, Parts, Places, Refusal},
+    layers::Engine,
 };
-use crate::kernels::Pool;
 
 /// Layers by the names of their weights: of the U-Net, the text model, the second text model.
 type Layers = [BTreeMap<String, Beside>; 3];
@@ -33,7 +33,7 @@ pub struct Rack {
 struct Shared {
     layers: Layers,
     places: Places,
-    pool: Pool,
+    engine: Engine,
 }
 
 /// A LoRA that was named.
@@ -59,10 +59,10 @@ struct Fitting {
 
 impl Rack {
     /// `parts` must have been built into layers, each of which asked for its slot.
-    pub fn new(parts: &Parts, pool: &Pool) -> Self {
+    pub fn new(parts: &Parts, engine: &Engine) -> Self {
         let text_2 = parts.text_2.as_ref().map(|t| t.0.besides()).unwrap_or_default();
         let layers = [parts.unet.0.besides(), parts.text.0.besides(), text_2];
-        let shared = Arc::new(Shared { layers, places: Places::of(parts), pool: pool.clone() });
+        let shared = Arc::new(Shared { layers, places: Places::of(parts), engine: engine.clone() });
         Self { shared, hung: Vec::new(), notes: Vec::new(), generation: 0 }
     }
 
@@ -195,7 +195,7 @@ impl Shared {
             // Weights without a layer of their own, such as tables of words, are merged while loading or not at all.
             let Some(beside) = self.layers[place.part].get(&place.weight) else { continue };
             let (up, down) = product.halves().map_err(|what| Refusal::new(path, what))?;
-            let low_rank = LowRank::new(beside.shape(), up, down, product.factor, strength, &self.pool);
+            let low_rank = LowRank::new(beside.shape(), up, down, product.factor, strength, &self.engine);
             let low_rank = low_rank.map_err(|e| Refusal::new(path, format!("does not fit {}: {e}", place.weight)))?;
             text |= place.part > 0;
             parts.push((place.part, place.weight.clone(), Arc::new(low_rank)));

@@ -15,7 +15,11 @@ use std::sync::{
 
 use candle_core::{Result, Tensor};
 
-use super::layers::{At, Conv3, GroupNorm, Linear, silu};
+use super::{
+    beside::Filled,
+    layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of},
+};
+use crate::kernels::{Element, Keys, Parts};
 use blocks::{Level, Middle, Side};
 
 pub use blocks::Resnet;
@@ -55,8 +59,10 @@ impl UnetConfig {
     /// Whether a U-Net can be built so; the error is the end of a sentence that begins with the file's name.
     pub fn check(&self) -> std::result::Result<(), String> {
         let levels = self.channels.len();
-        let fits =
-            |(c, h): (&usize, &usize)| *c > 0 && *h > 0 && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1));
+        // The kernels have channels in blocks of 16.
+        let fits = |(c, h): (&usize, &usize)| {
+            *c > 0 && *h > 0 && c.is_multiple_of(16) && c.is_multiple_of(*h) && c.is_multiple_of(self.groups.max(1))
+        };
         let whole = levels > 0
             && self.depth.len() == levels
             && self.heads.len() == levels
@@ -96,30 +102,53 @@ impl UnetConfig {
 /// What the U-Net is told besides the timestep, made ready; a row for each text of a batch, or one for all.
 #[derive(Clone)]
 pub struct Prepared {
-    /// Keys and values of each cross-attention, (rows, heads, words, width).
-    pub(super) words: Vec<(Tensor, Tensor)>,
+    /// Of each cross-attention.
+    words: Vec<Words>,
     /// SDXL's added embedding, (rows, 4 x channels).
     added: Option<Tensor>,
+}
+
+/// Keys and values of a cross-attention.
+#[derive(Clone)]
+enum Words {
+    /// (rows, heads, words, width) each.
+    Tensors(Tensor, Tensor),
+    /// For the CPU's kernels, row by row.
+    Packed(Vec<Arc<Keys>>),
 }
 
 impl Prepared {
     /// For so many pictures in one pass: each row as often, one after the other. One row is for all as it is.
     pub(super) fn spread(self, pictures: usize) -> Result<Self> {
-        let repeat = |t: &Tensor| {
-            let rows = t.dim(0)?;
-            if rows == 1 || pictures == 1 {
-                return Ok(t.clone());
-            }
-            let each: Vec<Tensor> =
-                (0..rows * pictures).map(|i| t.narrow(0, i / pictures, 1)).collect::<Result<_>>()?;
-            Tensor::cat(&each, 0)
-        };
-        let words = self.words.iter().map(|(k, v)| Ok((repeat(k)?, repeat(v)?))).collect::<Result<_>>()?;
-        Ok(Self { words, added: self.added.as_ref().map(repeat).transpose()? })
+        let words = self.words.into_iter().map(|words| words.spread(pictures)).collect::<Result<_>>()?;
+        Ok(Self { words, added: self.added.map(|added| spread(added, pictures)).transpose()? })
     }
 }
 
+impl Words {
+    fn spread(self, pictures: usize) -> Result<Self> {
+        match self {
+            Self::Tensors(keys, values) => Ok(Self::Tensors(spread(keys, pictures)?, spread(values, pictures)?)),
+            Self::Packed(rows) if rows.len() == 1 => Ok(Self::Packed(rows)),
+            Self::Packed(rows) => {
+                let each = |row: Arc<Keys>| std::iter::repeat_n(row, pictures);
+                Ok(Self::Packed(rows.into_iter().flat_map(each).collect()))
+            }
+        }
+    }
+}
+
+fn spread(t: Tensor, pictures: usize) -> Result<Tensor> {
+    let rows = t.dim(0)?;
+    if rows == 1 || pictures == 1 {
+        return Ok(t);
+    }
+    let each: Vec<Tensor> = (0..rows * pictures).map(|i| t.narrow(0, i / pictures, 1)).collect::<Result<_>>()?;
+    Tensor::cat(&each, 0)
+}
+
 pub struct Unet {
+    engine: Engine,
     config: UnetConfig,
     conv_in: Conv3,
     time: [Linear; 2],
@@ -130,6 +159,8 @@ pub struct Unet {
     up: Vec<Level>,
     norm_out: GroupNorm,
     conv_out: Conv3,
+    /// LoRAs beside its layers.
+    loras: Filled,
     /// Nobody waits for the pass any more.
     give_up: Option<Arc<AtomicBool>>,
 }
@@ -139,9 +170,11 @@ impl Unet {
         let (channels, width) = (&config.channels, config.time_width());
         let base = channels[0];
         let mut slots = 0;
-        let time = at.at("time_embedding");
+        // What knows the timestep is small and always float32.
+        let exact = at.engine.exact();
+        let time = at.on(&exact).at("time_embedding");
         let added = config.added.as_ref().map(|a| {
-            let at = at.at("add_embedding");
+            let at = at.on(&exact).at("add_embedding");
             [Linear::new(&at.at("linear_1"), a.inputs, width), Linear::new(&at.at("linear_2"), width, width)]
         });
         let mut down = Vec::new();
@@ -160,6 +193,8 @@ impl Unet {
             )?);
         }
         Ok(Self {
+            engine: at.engine.clone(),
+            loras: at.tensors.filled(),
             give_up: None,
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
@@ -178,14 +213,19 @@ impl Unet {
         &self.config
     }
 
+    /// Whether it goes from map to map, as packed layers do on the CPU; LoRAs are added to tensors.
+    fn takes_maps(&self, x: &Tensor) -> bool {
+        x.device().is_cpu() && !self.loras.any()
+    }
+
     /// Makes a text ready: `text` (rows, words, cross); for SDXL also the pooled text (rows, width) and the six numbers of
-    /// the picture's size.
+    /// the picture's size. It is ready until a LoRA comes, goes or changes.
     pub fn prepare(&self, text: &Tensor, pooled: Option<(&Tensor, [f32; 6])>) -> Result<Prepared> {
         let mut words = Vec::new();
         let down = self.down.iter().flat_map(Level::transformers);
         let up = self.up.iter().flat_map(Level::transformers);
         for transformer in down.chain([self.middle.transformer()]).chain(up) {
-            transformer.prepare(text, &mut words)?;
+            transformer.prepare(text, self.takes_maps(text), &mut words)?;
         }
         let added = match (&self.added, &self.config.added, pooled) {
             (Some([first, second]), Some(config), Some((pooled, numbers))) => {
@@ -201,7 +241,6 @@ impl Unet {
         Ok(Prepared { words, added })
     }
 
-    /// `x` (rows, 4, h, w), a timestep for each row. `guidance` is that of models distilled with it.
     /// While the flag is set a pass ends with an error at its next level.
     pub fn give_up_when(&mut self, flag: Arc<AtomicBool>) {
         self.give_up = Some(flag);
@@ -214,6 +253,7 @@ impl Unet {
         }
     }
 
+    /// `x` (rows, 4, h, w), a timestep for each row. `guidance` is that of models distilled with it.
     pub fn forward(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
         let rows = x.dim(0)?;
         let mut time = sinusoids(timesteps, self.config.channels[0], x.device())?;
@@ -230,6 +270,9 @@ impl Unet {
             time = time.broadcast_as((rows, time.dim(1)?))?.contiguous()?;
         }
         let time = silu(&time)?;
+        if self.takes_maps(x) {
+            return each_row(x, |row| self.run(x, row, &time.narrow(0, row, 1)?, with));
+        }
 
         let mut x = self.conv_in.forward(x)?;
         let mut kept = vec![x.clone()];
@@ -243,6 +286,31 @@ impl Unet {
             x = level.up(x, &time, with, &mut kept)?;
         }
         self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+    }
+
+    /// One row on the CPU, from map to map; `time` (1, width) is that row's.
+    fn run(&self, x: &Tensor, row: usize, time: &Tensor, with: &Prepared) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        let (size, base) = ([h, w], self.config.channels[0]);
+        let first = self.engine.map_of(x, row, &Parts::one(self.config.inputs))?;
+        let mut begin = self.engine.map(base, size, Element::Float32);
+        self.conv_in.run(&first, After::default(), &mut begin);
+        let mut kept = vec![begin];
+        for level in &self.down {
+            self.is_wanted()?;
+            level.run_down(time, with, row, &mut kept)?;
+        }
+        let Some(last) = kept.last() else { candle_core::bail!("the U-Net kept too few maps") };
+        let mut x = self.middle.run(last, time, with, row)?;
+        for level in &self.up {
+            self.is_wanted()?;
+            x = level.run_up(x, time, with, row, &mut kept)?;
+        }
+        let mut normed = self.engine.map(base, size, self.conv_out.element());
+        self.norm_out.run(&[&x], true, &mut normed);
+        let mut out = self.engine.map(self.config.outputs, size, Element::Float32);
+        self.conv_out.run(&normed, After::default(), &mut out);
+        tensor_of(&out, self.config.outputs)
     }
 
     /// Multiplications and additions of a pass over one row, two operations each.

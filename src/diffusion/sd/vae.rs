@@ -7,9 +7,10 @@ mod tiny;
 use candle_core::{Result, Tensor};
 
 use super::{
-    layers::{At, Conv3, Down, GroupNorm, Linear, Pointwise, attention},
+    layers::{After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, attention, each_row, tensor_of},
     unet::Resnet,
 };
+use crate::kernels::{Element, Grid, Map, Parts};
 
 pub use tiny::Tiny;
 
@@ -59,6 +60,8 @@ struct Middle {
     keys: Linear,
     values: Linear,
     out: Linear,
+    channels: usize,
+    engine: Engine,
 }
 
 impl Middle {
@@ -73,6 +76,8 @@ impl Middle {
             keys: linear("to_k"),
             values: linear("to_v"),
             out: linear("to_out.0"),
+            channels: c,
+            engine: at.engine.clone(),
         })
     }
 
@@ -86,6 +91,22 @@ impl Middle {
         let x = (y.transpose(1, 2)?.reshape((b, c, h, w))? + x)?;
         self.resnets[1].forward(&x, None)
     }
+
+    /// As [`Self::forward`] on the CPU, of one picture.
+    fn run(&self, x: &Grid) -> Result<Map> {
+        let (engine, c, size) = (&self.engine, self.channels, [x.height(), x.width()]);
+        let x = self.resnets[0].run(&[x], None)?;
+        let memory = || engine.tokens(c, size, Element::Float32);
+        let [mut normed, mut queries, mut keys, mut values] = [memory(), memory(), memory(), memory()];
+        self.norm.run(&[&x], false, &mut normed);
+        self.queries.run(&normed, &mut queries);
+        self.keys.run(&normed, &mut keys);
+        self.values.run(&normed, &mut values);
+        engine.attend([&queries, &keys, &values], 1, c, &mut normed);
+        let mut out = engine.map(c, size, Element::Float32);
+        self.out.run_plus(&normed, &x, &mut out);
+        self.resnets[1].run(&[&out], None)
+    }
 }
 
 pub struct Decoder {
@@ -93,9 +114,10 @@ pub struct Decoder {
     quant: Option<Pointwise>,
     conv_in: Conv3,
     middle: Middle,
-    levels: Vec<(Vec<Resnet>, Option<Conv3>)>,
+    levels: Vec<(Vec<Resnet>, Option<Double>)>,
     norm_out: GroupNorm,
     conv_out: Conv3,
+    engine: Engine,
 }
 
 impl Decoder {
@@ -119,7 +141,7 @@ impl Decoder {
                     None,
                 )?);
             }
-            let up = (i < last).then(|| Conv3::new(&at.at("upsamplers.0.conv"), to, to)).transpose()?;
+            let up = (i < last).then(|| Double::new(&at.at("upsamplers.0.conv"), to, to, true)).transpose()?;
             levels.push((resnets, up));
         }
         Ok(Self {
@@ -129,6 +151,7 @@ impl Decoder {
             levels,
             norm_out: GroupNorm::new(&at.at("conv_norm_out"), channels[0], *groups, EPSILON),
             conv_out: Conv3::new(&at.at("conv_out"), channels[0], 3)?,
+            engine: at.engine.clone(),
             config: config.clone(),
         })
     }
@@ -139,17 +162,44 @@ impl Decoder {
         if let Some(quant) = &self.quant {
             x = quant.forward(&x)?;
         }
+        if x.device().is_cpu() {
+            return each_row(&x, |row| self.run(&*self.engine.map_of(&x, row, &Parts::one(LATENT))?));
+        }
         x = self.middle.forward(&self.conv_in.forward(&x)?)?;
         for (resnets, up) in &self.levels {
             for resnet in resnets {
                 x = resnet.forward(&x, None)?;
             }
-            if let Some(conv) = up {
-                let (_, _, h, w) = x.dims4()?;
-                x = conv.forward(&x.upsample_nearest2d(2 * h, 2 * w)?)?;
+            if let Some(double) = up {
+                x = double.forward(&x)?;
             }
         }
         self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+    }
+
+    /// One picture on the CPU, from map to map.
+    fn run(&self, latent: &Grid) -> Result<Tensor> {
+        let (engine, channels) = (&self.engine, &self.config.channels);
+        let last = channels.len() - 1;
+        let size = |x: &Grid| [x.height(), x.width()];
+        let mut x = engine.map(channels[last], size(latent), Element::Float32);
+        self.conv_in.run(latent, After::default(), &mut x);
+        x = self.middle.run(&x)?;
+        for (i, (resnets, up)) in self.levels.iter().enumerate() {
+            for resnet in resnets {
+                x = resnet.run(&[&x], None)?;
+            }
+            if let Some(double) = up {
+                let mut y = engine.map(channels[last - i], size(&x).map(|n| 2 * n), Element::Float32);
+                double.run(&x, &mut y);
+                x = y;
+            }
+        }
+        let mut normed = engine.map(channels[0], size(&x), Element::Float32);
+        self.norm_out.run(&[&x], true, &mut normed);
+        let mut out = engine.map(3, size(&x), Element::Float32);
+        self.conv_out.run(&normed, After::default(), &mut out);
+        tensor_of(&out, 3)
     }
 
     /// Multiplications and additions for a latent, two operations each.
@@ -181,6 +231,7 @@ pub struct Encoder {
     norm_out: GroupNorm,
     conv_out: Conv3,
     quant: Option<Pointwise>,
+    engine: Engine,
 }
 
 impl Encoder {
@@ -213,26 +264,55 @@ impl Encoder {
             norm_out: GroupNorm::new(&at.at("conv_norm_out"), channels[last], *groups, EPSILON),
             conv_out: Conv3::new(&at.at("conv_out"), channels[last], 2 * LATENT)?,
             quant: config.quant.then(|| Pointwise::new(&root.at("quant_conv"), 2 * LATENT, 2 * LATENT)).transpose()?,
+            engine: at.engine.clone(),
             config: config.clone(),
         })
     }
 
     /// The mean of the latents that a picture `(b, 3, 8 h, 8 w)` may have, before scaling: `(b, 4, h, w)`.
     pub fn mean(&self, picture: &Tensor) -> Result<Tensor> {
-        let mut x = self.conv_in.forward(picture)?;
-        for (resnets, down) in &self.levels {
-            for resnet in resnets {
-                x = resnet.forward(&x, None)?;
+        let mut x = if picture.device().is_cpu() {
+            each_row(picture, |row| self.run(&*self.engine.map_of(picture, row, &Parts::one(3))?))?
+        } else {
+            let mut x = self.conv_in.forward(picture)?;
+            for (resnets, down) in &self.levels {
+                for resnet in resnets {
+                    x = resnet.forward(&x, None)?;
+                }
+                if let Some(down) = down {
+                    x = down.forward(&x)?;
+                }
             }
-            if let Some(down) = down {
-                x = down.forward(&x)?;
-            }
-        }
-        x = self.conv_out.forward(&self.norm_out.forward_silu(&self.middle.forward(&x)?)?)?;
+            self.conv_out.forward(&self.norm_out.forward_silu(&self.middle.forward(&x)?)?)?
+        };
         if let Some(quant) = &self.quant {
             x = quant.forward(&x)?;
         }
         x.narrow(1, 0, LATENT)?.contiguous()
+    }
+
+    /// One picture on the CPU, from map to map.
+    fn run(&self, picture: &Grid) -> Result<Tensor> {
+        let (engine, channels) = (&self.engine, &self.config.channels);
+        let size = |x: &Grid| [x.height(), x.width()];
+        let mut x = engine.map(channels[0], size(picture), Element::Float32);
+        self.conv_in.run(picture, After::default(), &mut x);
+        for ((resnets, down), channels) in self.levels.iter().zip(channels) {
+            for resnet in resnets {
+                x = resnet.run(&[&x], None)?;
+            }
+            if let Some(down) = down {
+                let mut y = engine.map(*channels, size(&x).map(|n| n / 2), Element::Float32);
+                down.run(&x, &mut y);
+                x = y;
+            }
+        }
+        x = self.middle.run(&x)?;
+        let mut normed = engine.map(channels[channels.len() - 1], size(&x), Element::Float32);
+        self.norm_out.run(&[&x], true, &mut normed);
+        let mut out = engine.map(2 * LATENT, size(&x), Element::Float32);
+        self.conv_out.run(&normed, After::default(), &mut out);
+        tensor_of(&out, 2 * LATENT)
     }
 
     /// As the U-Net has it.

@@ -14,6 +14,16 @@ impl Map {
     }
 }
 
+/// Each pixel as 2 x 2.
+pub fn doubled(map: &Map) -> Map {
+    let (height, width) = (2 * map.height, 2 * map.width);
+    let value = |n: usize| {
+        let (c, y, x) = (n / (height * width), n / width % height, n % width);
+        map.values[(c * map.height + y / 2) * map.width + x / 2]
+    };
+    Map { channels: map.channels, height, width, values: (0..map.channels * height * width).map(value).collect() }
+}
+
 /// Square filter of `size`, weights `(out, in, size, size)`; a 3x3 has a border of zeros, a 2x2 none.
 pub fn conv(input: &Map, weight: &[f32], outputs: usize, size: usize, stride: usize) -> Vec<f64> {
     let pad = isize::from(size == 3);
@@ -39,6 +49,20 @@ pub fn conv(input: &Map, weight: &[f32], outputs: usize, size: usize, stride: us
 
 pub fn silu(x: f64) -> f64 {
     x / (1.0 + (-x).exp())
+}
+
+/// x times the share of a normal distribution below x, by the series of the error function.
+pub fn gelu(x: f64) -> f64 {
+    let z = x / 2_f64.sqrt();
+    if z.abs() > 4.5 {
+        return x.max(0.0);
+    }
+    let (mut term, mut sum) = (z, z);
+    for n in 1..120 {
+        term *= -z * z / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    0.5 * x * (1.0 + sum * 2.0 / std::f64::consts::PI.sqrt())
 }
 
 /// `(heads * width, queries)` and twice `(heads * width, keys)` to `(heads * width, queries)`.

@@ -3,7 +3,10 @@
 use candle_core::{Result, Tensor};
 
 use super::{Prepared, UnetConfig, transformer::Transformer};
-use crate::diffusion::sd::layers::{At, Conv3, Down, GroupNorm, Linear, Pointwise, add_into};
+use crate::{
+    diffusion::sd::layers::{After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, add_into},
+    kernels::{Element, Grid, Map},
+};
 
 /// Two convolutions with norms, the timestep added between them, and the input added at the end.
 pub struct Resnet {
@@ -13,6 +16,10 @@ pub struct Resnet {
     norm_2: GroupNorm,
     conv_2: Conv3,
     shortcut: Option<Pointwise>,
+    /// Of the first norm's output.
+    lanes: usize,
+    outputs: usize,
+    engine: Engine,
 }
 
 impl Resnet {
@@ -25,12 +32,30 @@ impl Resnet {
         epsilon: f32,
         time_width: Option<usize>,
     ) -> Result<Self> {
+        Self::joined(at, &[inputs], outputs, groups, epsilon, time_width)
+    }
+
+    /// Of several maps that count as one.
+    pub fn joined(
+        at: &At,
+        parts: &[usize],
+        outputs: usize,
+        groups: usize,
+        epsilon: f32,
+        time_width: Option<usize>,
+    ) -> Result<Self> {
+        let inputs: usize = parts.iter().sum();
         let shortcut =
-            (inputs != outputs).then(|| Pointwise::new(&at.at("conv_shortcut"), inputs, outputs)).transpose()?;
+            (inputs != outputs).then(|| Pointwise::joined(&at.at("conv_shortcut"), parts, outputs)).transpose()?;
+        let exact = at.engine.exact();
+        let time = |w| Linear::new(&at.on(&exact).at("time_emb_proj"), w, outputs);
         Ok(Self {
-            norm_1: GroupNorm::new(&at.at("norm1"), inputs, groups, epsilon),
-            conv_1: Conv3::new(&at.at("conv1"), inputs, outputs)?,
-            time: time_width.map(|w| Linear::new(&at.at("time_emb_proj"), w, outputs)),
+            norm_1: GroupNorm::joined(&at.at("norm1"), parts, groups, epsilon),
+            conv_1: Conv3::joined(&at.at("conv1"), parts, outputs)?,
+            time: time_width.map(time),
+            lanes: parts.iter().map(|p| p.next_multiple_of(16)).sum(),
+            outputs,
+            engine: at.engine.clone(),
             norm_2: GroupNorm::new(&at.at("norm2"), outputs, groups, epsilon),
             conv_2: Conv3::new(&at.at("conv2"), outputs, outputs)?,
             shortcut,
@@ -51,7 +76,37 @@ impl Resnet {
             None => add_into(y, x),
         }
     }
+
+    /// As [`Self::forward`] on the CPU, of one picture, whose map may be in parts.
+    pub fn run(&self, inputs: &[&Grid], time: Option<&Tensor>) -> Result<Map> {
+        let Some(first) = inputs.first() else { candle_core::bail!("a block takes a map") };
+        let (engine, size) = (&self.engine, [first.height(), first.width()]);
+        let shift = match (&self.time, time) {
+            (Some(project), Some(time)) => Some(project.forward(time)?.flatten_all()?.to_vec1::<f32>()?),
+            _ => None,
+        };
+        let mut normed = engine.map(self.lanes, size, self.conv_1.element());
+        self.norm_1.run(inputs, true, &mut normed);
+        let mut between = engine.map(self.outputs, size, Element::Float32);
+        self.conv_1.run(&normed, After { shift: shift.as_deref(), ..After::default() }, &mut between);
+        drop(normed);
+        let mut normed = engine.map(self.outputs, size, self.conv_2.element());
+        self.norm_2.run(&[&between], true, &mut normed);
+        drop(between);
+        let mut out = engine.map(self.outputs, size, Element::Float32);
+        match &self.shortcut {
+            Some(shortcut) => {
+                shortcut.run(inputs, &mut out);
+                self.conv_2.run(&normed, After { accumulate: true, ..After::default() }, &mut out);
+            }
+            None => self.conv_2.run(&normed, After { plus: Some(first), ..After::default() }, &mut out),
+        }
+        Ok(out)
+    }
 }
+
+/// From this level on maps are 8 x 8 pixels, of pictures of 512 x 512.
+const COARSE: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -59,10 +114,9 @@ pub enum Side {
     Up,
 }
 
-#[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
 enum Resize {
     Down(Down),
-    Up(Conv3),
+    Up(Double),
     Same,
 }
 
@@ -70,27 +124,30 @@ pub struct Level {
     resnets: Vec<Resnet>,
     attentions: Vec<Transformer>,
     resize: Resize,
+    channels: usize,
+    engine: Engine,
 }
 
 impl Level {
     pub fn new(at: &At, config: &UnetConfig, level: usize, side: Side, slots: &mut usize) -> Result<Self> {
         let UnetConfig { channels, layers, groups, cross, .. } = config;
         let last = channels.len() - 1;
+        let at = &at.coarse(level >= COARSE);
         let to = channels[level];
         let above = channels[level.saturating_sub(1)];
         let below = channels[(level + 1).min(last)];
         let count = if side == Side::Down { *layers } else { layers + 1 };
         let mut resnets = Vec::new();
         for i in 0..count {
-            let inputs = match side {
-                Side::Down if i == 0 => above,
-                Side::Down => to,
+            let parts = match side {
+                Side::Down if i == 0 => vec![above],
+                Side::Down => vec![to],
                 // What was kept on the way down comes back in reverse: the last one is from the level above.
-                Side::Up => (if i == 0 { below } else { to }) + if i == count - 1 { above } else { to },
+                Side::Up => vec![if i == 0 { below } else { to }, if i == count - 1 { above } else { to }],
             };
-            resnets.push(Resnet::new(
+            resnets.push(Resnet::joined(
                 &at.at(format!("resnets.{i}")),
-                inputs,
+                &parts,
                 to,
                 *groups,
                 1e-5,
@@ -103,10 +160,10 @@ impl Level {
         });
         let resize = match side {
             Side::Down if level < last => Resize::Down(Down::new(&at.at("downsamplers.0.conv"), to, to, true, true)?),
-            Side::Up if level > 0 => Resize::Up(Conv3::new(&at.at("upsamplers.0.conv"), to, to)?),
+            Side::Up if level > 0 => Resize::Up(Double::new(&at.at("upsamplers.0.conv"), to, to, true)?),
             _ => Resize::Same,
         };
-        Ok(Self { attentions: attentions.collect(), resnets, resize })
+        Ok(Self { attentions: attentions.collect(), resnets, resize, channels: to, engine: at.engine.clone() })
     }
 
     pub fn transformers(&self) -> impl Iterator<Item = &Transformer> {
@@ -136,9 +193,45 @@ impl Level {
             let Some(skip) = kept.pop() else { candle_core::bail!("the U-Net kept too few maps") };
             x = self.layer(i, &Tensor::cat(&[&x, &skip], 1)?, time, with)?;
         }
-        if let Resize::Up(conv) = &self.resize {
-            let (_, _, h, w) = x.dims4()?;
-            x = conv.forward(&x.upsample_nearest2d(2 * h, 2 * w)?)?;
+        if let Resize::Up(double) = &self.resize {
+            x = double.forward(&x)?;
+        }
+        Ok(x)
+    }
+
+    fn run_layer(&self, i: usize, inputs: &[&Grid], time: &Tensor, with: &Prepared, row: usize) -> Result<Map> {
+        let x = self.resnets[i].run(inputs, Some(time))?;
+        match self.attentions.get(i) {
+            Some(attention) => attention.run(&x, with, row),
+            None => Ok(x),
+        }
+    }
+
+    /// As [`Self::down`] on the CPU, of one picture; the last map that is kept goes on.
+    pub fn run_down(&self, time: &Tensor, with: &Prepared, row: usize, kept: &mut Vec<Map>) -> Result<()> {
+        for i in 0..self.resnets.len() {
+            let Some(x) = kept.last() else { candle_core::bail!("the U-Net kept too few maps") };
+            let y = self.run_layer(i, &[x], time, with, row)?;
+            kept.push(y);
+        }
+        if let (Resize::Down(down), Some(x)) = (&self.resize, kept.last()) {
+            let mut y = self.engine.map(self.channels, [x.height() / 2, x.width() / 2], Element::Float32);
+            down.run(x, &mut y);
+            kept.push(y);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::up`] on the CPU, of one picture.
+    pub fn run_up(&self, mut x: Map, time: &Tensor, with: &Prepared, row: usize, kept: &mut Vec<Map>) -> Result<Map> {
+        for i in 0..self.resnets.len() {
+            let Some(skip) = kept.pop() else { candle_core::bail!("the U-Net kept too few maps") };
+            x = self.run_layer(i, &[&x, &skip], time, with, row)?;
+        }
+        if let Resize::Up(double) = &self.resize {
+            let mut y = self.engine.map(self.channels, [2 * x.height(), 2 * x.width()], Element::Float32);
+            double.run(&x, &mut y);
+            x = y;
         }
         Ok(x)
     }
@@ -153,6 +246,7 @@ pub struct Middle {
 impl Middle {
     pub fn new(at: &At, config: &UnetConfig, slots: &mut usize) -> Result<Self> {
         let last = config.channels.len() - 1;
+        let at = &at.coarse(last >= COARSE);
         let c = config.channels[last];
         let resnet = |i: usize| {
             Resnet::new(&at.at(format!("resnets.{i}")), c, c, config.groups, 1e-5, Some(config.time_width()))
@@ -170,5 +264,12 @@ impl Middle {
         let x = self.resnets[0].forward(&x, Some(time))?;
         let x = self.attention.forward(&x, with)?;
         self.resnets[1].forward(&x, Some(time))
+    }
+
+    /// As [`Self::forward`] on the CPU, of one picture.
+    pub fn run(&self, x: &Grid, time: &Tensor, with: &Prepared, row: usize) -> Result<Map> {
+        let x = self.resnets[0].run(&[x], Some(time))?;
+        let x = self.attention.run(&x, with, row)?;
+        self.resnets[1].run(&[&x], Some(time))
     }
 }

@@ -4,9 +4,12 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::diffusion::sd::{
-    files::Tensors,
-    layers::{At, Conv3, Down},
+use crate::{
+    diffusion::sd::{
+        files::Tensors,
+        layers::{After, At, Conv3, Double, Down, Engine, each_row, tensor_of},
+    },
+    kernels::{Element, Grid, Map, Parts},
 };
 
 /// Three convolutions and the input added, ReLU after each.
@@ -21,14 +24,22 @@ impl Block {
         let y = self.0[1].forward(&self.0[0].forward(x)?.relu()?)?.relu()?;
         (self.0[2].forward(&y)? + x)?.relu()
     }
+    /// As [`Self::forward`] on the CPU, of one picture.
+    fn run(&self, x: &Grid, memory: impl Fn(&Grid) -> Map) -> Map {
+        let relu = After { relu: true, ..After::default() };
+        let [mut y, mut out] = [memory(x), memory(x)];
+        self.0[0].run(x, relu, &mut out);
+        self.0[1].run(&out, relu, &mut y);
+        self.0[2].run(&y, After { plus: Some(x), ..relu }, &mut out);
+        out
+    }
 }
 
-#[expect(clippy::large_enum_variant, reason = "few and long-lived: a box would only add a step")]
 enum Layer {
     Conv(Conv3),
-    Relu,
+    ConvRelu(Conv3),
     Block(Block),
-    Double,
+    Double(Double),
     Halve(Down),
 }
 
@@ -37,19 +48,48 @@ fn run(layers: &[Layer], x: &Tensor) -> Result<Tensor> {
     for layer in layers {
         x = match layer {
             Layer::Conv(conv) => conv.forward(&x)?,
-            Layer::Relu => x.relu()?,
+            Layer::ConvRelu(conv) => conv.forward(&x)?.relu()?,
             Layer::Block(block) => block.forward(&x)?,
-            Layer::Double => {
-                let (_, _, h, w) = x.dims4()?;
-                x.upsample_nearest2d(2 * h, 2 * w)?
-            }
+            Layer::Double(double) => double.forward(&x)?,
             Layer::Halve(down) => down.forward(&x)?,
         };
     }
     Ok(x)
 }
 
+/// As [`run`] on the CPU, of one picture: from map to map, `outputs` channels at the end.
+fn run_maps(layers: &[Layer], engine: &Engine, x: Map, width: usize, outputs: usize) -> Map {
+    let map = |channels: usize, x: &Grid, times: usize, over: usize| {
+        engine.map(channels, [x.height() * times / over, x.width() * times / over], Element::Float32)
+    };
+    let mut x = x;
+    for (i, layer) in layers.iter().enumerate() {
+        let channels = if i + 1 == layers.len() { outputs } else { width };
+        let relu = matches!(layer, Layer::ConvRelu(_));
+        x = match layer {
+            Layer::Conv(conv) | Layer::ConvRelu(conv) => {
+                let mut y = map(channels, &x, 1, 1);
+                conv.run(&x, After { relu, ..After::default() }, &mut y);
+                y
+            }
+            Layer::Block(block) => block.run(&x, |x| map(width, x, 1, 1)),
+            Layer::Double(double) => {
+                let mut y = map(width, &x, 2, 1);
+                double.run(&x, &mut y);
+                y
+            }
+            Layer::Halve(down) => {
+                let mut y = map(width, &x, 1, 2);
+                down.run(&x, &mut y);
+                y
+            }
+        };
+    }
+    x
+}
+
 pub struct Tiny {
+    engine: Engine,
     decoder: Vec<Layer>,
     /// Files of the decoder alone are common.
     encoder: Option<Vec<Layer>>,
@@ -61,13 +101,12 @@ impl Tiny {
         let width = tensors.size("decoder.layers.0.weight", 0);
         let decoder = at.at("decoder.layers");
         let conv = |i: usize| decoder.at(i);
-        let mut layers = vec![Layer::Conv(Conv3::new(&conv(0), 4, width)?), Layer::Relu];
+        let mut layers = vec![Layer::ConvRelu(Conv3::new(&conv(0), 4, width)?)];
         for first in [2, 7, 12] {
             for i in 0..3 {
                 layers.push(Layer::Block(Block::new(&conv(first + i), width)?));
             }
-            layers.push(Layer::Double);
-            layers.push(Layer::Conv(Conv3::without_bias(&conv(first + 4), width, width)?));
+            layers.push(Layer::Double(Double::new(&conv(first + 4), width, width, false)?));
         }
         layers.push(Layer::Block(Block::new(&conv(17), width)?));
         layers.push(Layer::Conv(Conv3::new(&conv(18), width, 3)?));
@@ -76,7 +115,7 @@ impl Tiny {
         } else {
             None
         };
-        Ok(Self { decoder: layers, encoder, width })
+        Ok(Self { engine: at.engine.clone(), decoder: layers, encoder, width })
     }
 
     fn encoder(at: &At, width: usize) -> Result<Vec<Layer>> {
@@ -95,13 +134,28 @@ impl Tiny {
     /// `(b, 4, h, w)` to `(b, 3, 8 h, 8 w)`, about -1..1.
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
         let squashed = ((latent / 3.0)?.tanh()? * 3.0)?;
+        if latent.device().is_cpu() {
+            let images = each_row(&squashed, |row| {
+                let x = self.engine.map_of(&squashed, row, &Parts::one(4))?;
+                tensor_of(&run_maps(&self.decoder, &self.engine, x, self.width, 3), 3)
+            });
+            return (images? * 2.0)? - 1.0;
+        }
         (run(&self.decoder, &squashed)? * 2.0)? - 1.0
     }
 
     /// `(b, 3, 8 h, 8 w)`, -1..1, to `(b, 4, h, w)`; none if the file had no encoder.
     pub fn encode(&self, picture: &Tensor) -> Result<Option<Tensor>> {
         let Some(encoder) = &self.encoder else { return Ok(None) };
-        Ok(Some(run(encoder, &((picture + 1.0)? * 0.5)?)?))
+        let x = ((picture + 1.0)? * 0.5)?;
+        if !x.device().is_cpu() {
+            return Ok(Some(run(encoder, &x)?));
+        }
+        let latents = each_row(&x, |row| {
+            let x = self.engine.map_of(&x, row, &Parts::one(3))?;
+            tensor_of(&run_maps(encoder, &self.engine, x, self.width, 4), 4)
+        });
+        Ok(Some(latents?))
     }
 
     pub fn flops(&self, height: usize, width: usize) -> u64 {

@@ -1,0 +1,111 @@
+"""Stable Diffusion's peer: PyTorch on a checkpoint of the true shapes with random numbers, and the program on the same.
+
+    python benches/stable_diffusion.py FOLDER [--kind turbo|sd15] [--threads 2] [--program target/release/wavedream]
+
+Writes the checkpoint (2 to 2.5 GB, float16) into FOLDER if it is not there, as diffusers would, and prints the seconds of
+U-Net and TAESD for one step at 512x512, PyTorch in float32 and bfloat16 and the program in both. Needs torch, diffusers and
+transformers.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import time
+import warnings
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+a.add_argument("folder", type=pathlib.Path)
+a.add_argument("--kind", choices=("turbo", "sd15"), default="turbo")
+a.add_argument("--threads", type=int, default=2)
+a.add_argument("--pictures", type=int, default=3)
+a.add_argument("--program", default=str(ROOT / "target/release/wavedream"))
+a = a.parse_args()
+torch.set_num_threads(a.threads)
+warnings.filterwarnings("ignore")
+turbo = a.kind == "turbo"
+width = 1024 if turbo else 768
+
+
+def save(part, module, name):
+    """Numbers of about the spread that makes a layer keep the size of what goes through it."""
+    folder = a.folder / part
+    folder.mkdir(parents=True, exist_ok=True)
+    config = module.config if isinstance(module.config, dict) else module.config.to_dict()
+    config = {k: v for k, v in dict(config).items() if not k.startswith("_")}
+    (folder / "config.json").write_text(json.dumps(config | {"_class_name": type(module).__name__}, default=str))
+    tensors = {}
+    for key, like in module.state_dict().items():
+        if "position_ids" in key:
+            continue
+        tensor = torch.empty(like.shape, dtype=torch.float16)
+        if like.ndim == 1:
+            tensor.fill_(1.0 if "norm" in key and key.endswith("weight") else 0.0)
+        else:
+            tensor.copy_(torch.rand(like.shape).sub_(0.5).mul_(3.4 / (like.numel() // like.shape[0]) ** 0.5))
+        tensors[key] = tensor
+    save_file(tensors, folder / f"{name}.fp16.safetensors")
+
+
+def write():
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        parts = {
+            "unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=width, use_linear_projection=turbo,
+                                         attention_head_dim=[5, 10, 20, 20] if turbo else 8),
+            "vae": AutoencoderKL(block_out_channels=(128, 256, 512, 512), latent_channels=4, layers_per_block=2,
+                                 down_block_types=("DownEncoderBlock2D",) * 4, sample_size=512,
+                                 up_block_types=("UpDecoderBlock2D",) * 4),
+            "taesd": AutoencoderTiny(),
+            "text_encoder": CLIPTextModel(CLIPTextConfig(
+                vocab_size=49408, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=23 if turbo else 12,
+                num_attention_heads=width // 64, max_position_embeddings=77, bos_token_id=49406, eos_token_id=49407,
+                hidden_act="gelu" if turbo else "quick_gelu")),
+        }
+    for part, module in parts.items():
+        save(part, module, "model" if part == "text_encoder" else "diffusion_pytorch_model")
+    scheduler = {"beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "epsilon"}
+    scheduler |= {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "trailing"} if turbo else {
+        "_class_name": "PNDMScheduler", "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1}
+    (a.folder / "scheduler").mkdir(exist_ok=True)
+    (a.folder / "scheduler/scheduler_config.json").write_text(json.dumps(scheduler))
+    (a.folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
+
+
+def in_torch(dtype):
+    open_part = lambda kind, part: kind.from_pretrained(a.folder / part, variant="fp16", torch_dtype=dtype)  # noqa: E731
+    unet = open_part(UNet2DConditionModel, "unet").eval().to(memory_format=torch.channels_last)
+    decoder = open_part(AutoencoderTiny, "taesd").eval().to(memory_format=torch.channels_last)
+    text, best = torch.randn(1, 77, width, dtype=dtype), (9e9, 0, 0)
+    with torch.inference_mode():
+        for _ in range(a.pictures):
+            z = torch.randn(1, 4, 64, 64, dtype=dtype)
+            begin = time.perf_counter()
+            answer = unet(z, 999, text).sample
+            between = time.perf_counter()
+            decoder.decode(answer)
+            end = time.perf_counter()
+            best = min(best, (end - begin, between - begin, end - between))
+    return best
+
+
+def in_program(precision):
+    command = [a.program, "bench", "--model", str(a.folder), "--decoder", "taesd", "--precision", precision,
+               "--seconds", "1", "--json"]
+    report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return tuple(report[part]["p50_ms"] / 1e3 for part in ("picture", "denoise", "decode")), report
+
+
+if not (a.folder / "model_index.json").exists():
+    write()
+for precision in ("float32", "bfloat16"):
+    ours, report = in_program(precision)
+    peer = in_torch(getattr(torch, precision))
+    for name, (whole, unet, decoder) in (("wavedream", ours), ("PyTorch", peer)):
+        print(f"{precision} {name:<10} {whole:5.2f} s: U-Net {unet:5.2f} s, TAESD {decoder:5.2f} s")
+    print(f"{precision} wavedream is {peer[0] / ours[0]:.2f} times as fast; {report['peak_memory_mb']:.0f} MB at most", flush=True)

@@ -1,0 +1,166 @@
+//! What packed layers run on: threads, instructions, and memory that goes from layer to layer.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::kernels::{
+    Affine, Conv, ConvShape, Element, Finish, Form, Grid, Instructions, Keys, Map, Maps, Parts, Pool, Target, attend,
+};
+
+/// Heads, channels of a head, tokens.
+type KeysForm = (usize, usize, usize, Element);
+
+/// What a layer does, for reports of where the time goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// 3x3 convolutions, those that halve or double the map too.
+    Convolution,
+    /// 1x1 convolutions and linear layers.
+    Product,
+    Attention,
+    Norm,
+}
+
+/// As they are called in reports.
+const WORKS: [&str; 4] = ["convolutions 3x3", "matrix products", "attention", "norms"];
+
+/// Cloning gives another handle to the same threads and memory.
+#[derive(Clone)]
+pub struct Engine {
+    pub pool: Pool,
+    pub set: Instructions,
+    /// What products of maps read.
+    pub element: Element,
+    maps: Maps,
+    /// Packed keys of the pixels, by their form.
+    keys: Arc<Mutex<HashMap<KeysForm, Keys>>>,
+    /// Nanoseconds, by [`Work`].
+    spent: Arc<[AtomicU64; WORKS.len()]>,
+}
+
+impl Engine {
+    pub fn new(pool: &Pool, set: Instructions, element: Element) -> Self {
+        Self { pool: pool.clone(), set, element, maps: Maps::default(), keys: Arc::default(), spent: Arc::default() }
+    }
+
+    /// Does some work, and counts its time.
+    pub fn timed<T>(&self, work: Work, job: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = job();
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        tracing::trace!("{}: {:.2} ms", WORKS[work as usize], nanos as f64 / 1e6);
+        self.spent[work as usize].fetch_add(nanos, Ordering::Relaxed);
+        result
+    }
+
+    /// Milliseconds that each kind of work has taken so far.
+    pub fn spent(&self) -> Vec<(&'static str, f64)> {
+        let millis = |nanos: &AtomicU64| nanos.load(Ordering::Relaxed) as f64 / 1e6;
+        WORKS.into_iter().zip(self.spent.iter().map(millis)).collect()
+    }
+
+    /// Whether products of bfloat16 are faster here than those of float32: some processors have the instruction and take
+    /// twice the time over it.
+    pub fn bfloat16_pays(&self) -> bool {
+        let (channels, tokens) = (256, 512);
+        let affine = Affine::bias(&vec![0.0; channels]);
+        let quickest = |element: Element| {
+            let conv = Conv::new(self.set, ConvShape::linear(channels, channels).of(element), |_, _, _| 1.0);
+            let from = self.tokens(channels, [1, tokens], element);
+            let mut to = self.tokens(channels, [1, tokens], Element::Float32);
+            let run = |_| {
+                let start = Instant::now();
+                conv.run(&self.pool, &from, Finish::plain(&affine), Target::Grid(&mut to));
+                start.elapsed()
+            };
+            (0..5).map(run).min()
+        };
+        quickest(Element::Bfloat16) < quickest(Element::Float32)
+    }
+
+    /// The same threads and memory for layers that read float32.
+    pub fn exact(&self) -> Self {
+        Self { element: Element::Float32, ..self.clone() }
+    }
+
+    /// A map with a border, as convolutions read it.
+    pub fn map(&self, channels: usize, [height, width]: [usize; 2], element: Element) -> Map {
+        self.maps.take(Form { channels, height, width, border: 1, element })
+    }
+
+    /// A map without a border.
+    pub fn tokens(&self, channels: usize, [height, width]: [usize; 2], element: Element) -> Map {
+        self.maps.take(Form { channels, height, width, border: 0, element })
+    }
+
+    /// Frees the memory of pictures of another size.
+    pub fn forget(&self) {
+        self.maps.clear();
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Gives `job` the map as a layer reads it: rounded, where the layer takes bfloat16 and the map is float32.
+    pub fn read<T>(&self, map: &Grid, element: Element, job: impl FnOnce(&Grid) -> T) -> T {
+        let form = map.form();
+        if form.element == element {
+            return job(map);
+        }
+        let mut rounded = self.maps.take(Form { element, ..form });
+        rounded.fill_halves(&self.pool, map, self.set);
+        job(&rounded)
+    }
+
+    /// Softmax attention of `heads` heads, `width` wide without what fills up their blocks, over the pixels of a map.
+    pub fn attend(&self, [queries, keys, values]: [&Grid; 3], heads: usize, width: usize, out: &mut Grid) {
+        self.timed(Work::Attention, || {
+            let (form, lanes) = (keys.form(), width.next_multiple_of(16));
+            let mut all = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            let packed = all.entry((heads, lanes, form.height * form.width, form.element)).or_default();
+            packed.pack(&self.pool, (keys, 0), (values, 0), heads, lanes);
+            attend(self.set, &self.pool, queries, packed, width, out);
+        });
+    }
+
+    /// As [`Self::attend`], over keys that are packed.
+    pub fn attend_to(&self, queries: &Grid, keys: &Keys, width: usize, out: &mut Grid) {
+        self.timed(Work::Attention, || attend(self.set, &self.pool, queries, keys, width, out));
+    }
+
+    /// Row `row` of `(b, channels, h, w)` as a map with a border.
+    pub fn map_of(&self, x: &Tensor, row: usize, parts: &Parts) -> Result<Map> {
+        let (_, channels, h, w) = x.dims4()?;
+        let values = x.get(row)?.contiguous()?.flatten_all()?.to_vec1::<f32>()?;
+        let mut map = self.map(parts.lanes(), [h, w], Element::Float32);
+        if channels != parts.channels() {
+            candle_core::bail!("a layer takes {} channels, not {channels}", parts.channels());
+        }
+        let (mut lane, mut first) = (0, 0);
+        for part in parts.each() {
+            map.fill_channels(lane, &values[first * h * w..(first + part) * h * w]);
+            (lane, first) = (lane + part.next_multiple_of(16), first + part);
+        }
+        Ok(map)
+    }
+}
+
+/// A map's first channels as `(1, channels, h, w)`.
+pub fn tensor_of(map: &Grid, channels: usize) -> Result<Tensor> {
+    let (h, w) = (map.height(), map.width());
+    let mut values = vec![0.0; channels * h * w];
+    map.copy_to(&mut values);
+    Tensor::from_vec(values, (1, channels, h, w), &Device::Cpu)
+}
+
+/// Calls `layer` for each row of `(b, …)` and puts the results together again.
+pub fn each_row(x: &Tensor, layer: impl Fn(usize) -> Result<Tensor>) -> Result<Tensor> {
+    let rows = (0..x.dim(0)?).map(layer).collect::<Result<Vec<_>>>()?;
+    if rows.len() == 1 { Ok(rows[0].clone()) } else { Tensor::cat(&rows, 0) }
+}

@@ -1,0 +1,111 @@
+//! Keys and values, packed as the weights of attention's two products.
+
+use crate::kernels::{
+    Element, Pool,
+    floats::{Floats, LANES},
+    grid::Grid,
+    pool::Scattered,
+};
+
+/// A score that weighs nothing after the softmax.
+const NEVER: f32 = -1e30;
+
+/// Keys and values of some heads, ready for [`super::attend`]; those of a prompt are packed once.
+#[derive(Default)]
+pub struct Keys {
+    pub(super) heads: usize,
+    /// Blocks of channels of a head.
+    pub(super) head_blocks: usize,
+    pub(super) count: usize,
+    /// Blocks of keys.
+    pub(super) blocks: usize,
+    pub(super) element: Element,
+    /// `[head][key block][channel][16 keys]`, or of bfloat16 `[head][key block][channel pair][16 keys][2]`
+    pub(super) keys: Floats,
+    /// `[head][key][channel]`, or of bfloat16 `[head][key pair][channel][2]`; zeros past the last key.
+    pub(super) values: Floats,
+    /// Terms for the scores: 0, and [`NEVER`] past the last key.
+    pub(super) mask: Floats,
+}
+
+impl Keys {
+    /// Packs `heads` heads of `width` channels (a multiple of 16) from two maps without border, each from its channel on.
+    pub fn pack(
+        &mut self,
+        pool: &Pool,
+        (keys, first_key): (&Grid, usize),
+        (values, first_value): (&Grid, usize),
+        heads: usize,
+        width: usize,
+    ) {
+        assert!(width > 0 && width.is_multiple_of(LANES), "channels of a head");
+        for (grid, first) in [(keys, first_key), (values, first_value)] {
+            assert!(grid.border == 0 && grid.lanes == LANES && first.is_multiple_of(LANES), "keys have no border");
+            assert!(grid.blocks >= first / LANES + heads * width / LANES, "blocks of keys");
+            assert!(grid.element == keys.element && grid.height * grid.width == keys.height * keys.width, "keys alike");
+        }
+        self.make_room(keys.height * keys.width, heads, width, keys.element);
+        let (half, count, head_blocks) = (keys.is_half(), self.count, self.head_blocks);
+        let words = if half { LANES / 2 } else { LANES };
+        let (to_keys, to_values) = (Scattered(self.keys.as_mut_ptr()), Scattered(self.values.as_mut_ptr()));
+        let of_head = self.blocks * words * width;
+        pool.run(heads * head_blocks, &|piece, _| {
+            let (head, block) = (piece / head_blocks, piece % head_blocks);
+            let plane = |grid: &Grid, first: usize| {
+                let plane = grid.plane() / LANES * words;
+                (first / LANES + piece) * plane
+            };
+            let from_keys = &keys.words()[plane(keys, first_key)..][..count * words];
+            let from_values = &values.words()[plane(values, first_value)..][..count * words];
+            for (n, keys) in from_keys.chunks(LANES * words).enumerate() {
+                let at = head * of_head + (n * head_blocks + block) * words * LANES;
+                // SAFETY: `make_room` made the memory for all heads, blocks and keys, and no other piece writes to this
+                // block of channels.
+                let to = unsafe { std::slice::from_raw_parts_mut(to_keys.at(at), words * LANES) };
+                for (key, numbers) in keys.chunks_exact(words).enumerate() {
+                    numbers.iter().zip(to[key..].iter_mut().step_by(LANES)).for_each(|(number, to)| *to = *number);
+                }
+            }
+            if !half {
+                for (key, numbers) in from_values.as_chunks::<LANES>().0.iter().enumerate() {
+                    // SAFETY: as above.
+                    let to = unsafe {
+                        std::slice::from_raw_parts_mut(
+                            to_values.at(head * of_head + key * width + block * LANES),
+                            LANES,
+                        )
+                    };
+                    to.copy_from_slice(numbers);
+                }
+                return;
+            }
+            for key in 0..count.div_ceil(2) {
+                let to = head * of_head + key * width + block * LANES;
+                for channel in 0..LANES {
+                    let bits = |key: usize| {
+                        let word = from_values.get(key * words + channel / 2).map_or(0, |w| w.to_bits());
+                        word >> (16 * (channel % 2)) & 0xffff
+                    };
+                    let value = f32::from_bits(bits(2 * key) | bits(2 * key + 1) << 16);
+                    // SAFETY: as above.
+                    unsafe { *to_values.at(to + channel) = value };
+                }
+            }
+        });
+    }
+
+    fn make_room(&mut self, count: usize, heads: usize, width: usize, element: Element) {
+        let words = if element == Element::Bfloat16 { LANES / 2 } else { LANES };
+        let blocks = count.div_ceil(LANES);
+        let same = (self.heads, self.head_blocks, self.count, self.element) == (heads, width / LANES, count, element);
+        if same {
+            return;
+        }
+        let len = heads * blocks * words * width;
+        let (keys, values) = (Floats::zeros(len), Floats::zeros(len));
+        // A group of blocks reads its terms together.
+        let mut mask = Floats::zeros((blocks + 2) * LANES);
+        mask[count..].fill(NEVER);
+        *self = Self { heads, head_blocks: width / LANES, count, blocks, element, keys, values, mask };
+    }
+}
