@@ -14,6 +14,8 @@ use crate::{
 const CLIPPED: f64 = 0.01;
 /// Part of the variance that is hum of the mains above which it is told.
 const HUM: f64 = 0.3;
+/// What is said of models that no list knows.
+const FROM_A_FILE: &str = "from a file";
 /// Hops between two reports of the scope.
 const HOPS_A_SCOPE: u64 = 2;
 
@@ -99,7 +101,12 @@ pub fn models(data: &mut PanelData, resident: &[Inmate], loading: &[&str]) {
         ModelRow { name: name.into(), about: about.into(), memory, state }
     };
     // Those that were there before stay in the list: they can be gone back to.
-    let mut models: Vec<ModelRow> = data.models.iter().map(|model| row(&model.name, &model.about)).collect();
+    // What was only looked for is not.
+    let was_there = |before: &ModelRow, now: &ModelRow| {
+        before.about != FROM_A_FILE || before.state != ModelState::Loading || now.state != ModelState::OnDisk
+    };
+    let before = data.models.iter().map(|model| (model, row(&model.name, &model.about)));
+    let mut models: Vec<ModelRow> = before.filter(|(before, now)| was_there(before, now)).map(|(_, now)| now).collect();
     if models.is_empty() {
         models.extend(
             diffusion::list().iter().filter(|entry| entry.paints).map(|entry| row(&entry.name, &entry.summary)),
@@ -107,7 +114,7 @@ pub fn models(data: &mut PanelData, resident: &[Inmate], loading: &[&str]) {
     }
     for name in resident.iter().map(|inmate| inmate.name.as_str()).chain(loading.iter().copied()) {
         if !models.iter().any(|model| model.name == name) {
-            models.push(row(name, "from a file"));
+            models.push(row(name, FROM_A_FILE));
         }
     }
     data.models = models;
@@ -192,5 +199,8 @@ mod tests {
         assert_eq!(data.models[1].memory, "3.4 GB");
         models(&mut data, &[inmate("box", true)], &[]);
         assert_eq!(told(&data), [row("box", ModelState::Playing), row("sd.safetensors", ModelState::OnDisk)]);
+        models(&mut data, &[inmate("box", true)], &["nowhere"]);
+        models(&mut data, &[inmate("box", true)], &[]);
+        assert_eq!(told(&data).len(), 2, "a model that was not there is not on the disk");
     }
 }
