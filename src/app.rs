@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 mod dials;
+mod encoder_line;
 mod features;
 mod line;
 #[cfg(feature = "window")]

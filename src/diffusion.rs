@@ -10,7 +10,7 @@ mod weights;
 pub use bench::{Quantiles, Report, bench};
 pub use catalogue::{Entry, LoadError, Options, card, list, load, load_with};
 pub use dreamer::{Dreamer, Stats};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Study, Twin};
 
 use serde::Serialize;
 

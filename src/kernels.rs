@@ -16,6 +16,7 @@
 mod attention;
 mod band;
 mod candle_op;
+mod candle_threads;
 mod conv;
 mod grid;
 mod instructions;
@@ -36,6 +37,7 @@ mod x86_64;
 pub use attention::Attention;
 pub use band::Band;
 pub use candle_op::Conv3x3;
+pub use candle_threads::keep_candle_on_its_thread;
 pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Tap, Target};
 pub use grid::{Floats, Grid, Row};
 pub use instructions::Instructions;

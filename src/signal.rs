@@ -54,6 +54,7 @@ pub use health::Health;
 pub use inspect::{ChannelReport, Report, inspect};
 pub use intake::{Intake, Progress, Trace};
 pub use live::flow::Flow;
+pub(crate) use random::Random;
 
 use crate::Stamp;
 use url::Address;

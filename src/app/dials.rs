@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::{
     control::{Handle, SetError, Table},
     diffusion::{Card, Conditioning, sd::Text},
+    encoder::head::Steering,
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
@@ -100,6 +101,8 @@ pub struct DreamDials {
     factor: usize,
     multiple: usize,
     max_steps: usize,
+    /// Names of genres and scene values, and numbers of a context token.
+    names: (Vec<String>, Vec<String>, usize),
 }
 
 impl DreamDials {
@@ -125,6 +128,7 @@ impl DreamDials {
             factor: card.factor,
             multiple: card.multiple,
             max_steps: card.max_steps,
+            names: (card.genres.clone(), card.scene.clone(), card.context_width),
         })
     }
 
@@ -142,6 +146,28 @@ impl DreamDials {
                 ..Text::default()
             }),
         }
+    }
+
+    /// As [`Self::conditioning`], moved so much towards what an encoder asks for; at 0 it is the same.
+    pub fn steered(&self, steering: Option<(&Steering, f32)>) -> Conditioning {
+        let mut asked = self.conditioning();
+        let Some((steering, amount)) = steering.filter(|(_, amount)| *amount > 0.0) else { return asked };
+        let (genres, scene, context_width) = &self.names;
+        let toward = |own: f32, goal: f32| own + amount * (goal - own);
+        let sum: f32 = asked.genres.iter().sum();
+        let even = 1.0 / genres.len().max(1) as f32;
+        for (own, name) in asked.genres.iter_mut().zip(genres) {
+            *own = toward(if sum > 0.0 { *own / sum } else { even }, steering.genre(name));
+        }
+        asked.vivid = toward(asked.vivid, steering.vivid);
+        asked.bright = toward(asked.bright, steering.bright);
+        for (own, name) in asked.scene.iter_mut().zip(scene) {
+            *own = steering.scene_value(name).map_or(*own, |goal| toward(*own, goal));
+        }
+        if *context_width == steering.targets.context_width {
+            asked.context = steering.context.iter().map(|x| amount * x).collect();
+        }
+        asked
     }
 
     pub fn steps(&self) -> usize {

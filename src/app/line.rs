@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::dials::SignalDials;
+use super::{dials::SignalDials, encoder_line::EncoderLine};
 use crate::{
     control::{SetError, Table},
+    encoder::head::Steering,
     latent::{self, Latent, Mapping, Shape, UnknownMapping},
     signal::{self, HOPS_PER_SEC, Intake, Progress, Source, SourceError},
     state::{Pulse, PulseMeter},
@@ -26,6 +27,7 @@ pub struct Line {
     intake: Intake,
     mapping: Box<dyn Mapping>,
     dials: SignalDials,
+    encoder: EncoderLine,
     meter: PulseMeter,
     pulse: Pulse,
     synth_state: Arc<str>,
@@ -49,6 +51,7 @@ impl Line {
             intake,
             mapping,
             dials,
+            encoder: EncoderLine::new(table)?,
             meter: PulseMeter::default(),
             pulse: Pulse::default(),
             synth_state,
@@ -65,6 +68,7 @@ impl Line {
             return Ok((progress, None));
         };
         self.pulse.clone_from(self.meter.follow(&window));
+        self.encoder.follow(&self.intake, &window.stamp);
         let mut values = vec![0.0; shape.len()];
         self.mapping.map(&window, shape, &mut values);
         let latent = Latent { stamp: window.stamp, shape, values: values.into() };
@@ -96,7 +100,18 @@ impl Line {
 
     /// What has happened to the source since the last time and a person should read.
     pub fn messages(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.intake.message()).collect()
+        std::iter::from_fn(|| self.intake.message().or_else(|| self.encoder.message())).collect()
+    }
+
+    /// What the encoder asks of the picture, and how much it counts.
+    pub fn steering(&self) -> Option<(&Steering, f32)> {
+        self.encoder.steering()
+    }
+
+    /// From now on the encoder runs on a thread of its own.
+    #[cfg(feature = "window")]
+    pub fn encode_on_a_thread(&mut self) {
+        self.encoder.use_threads();
     }
 
     /// Of the newest window.

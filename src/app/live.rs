@@ -41,7 +41,9 @@ const MOST_BEHIND_HOPS: u64 = HOPS_PER_SEC;
 
 /// A line whose source is heard by whoever records.
 pub fn open(source: &str, table: &Table, tap: &SignalTap) -> Result<Line, LineError> {
-    Line::with(tap.wrap(signal::open(source)?), table)
+    let mut line = Line::with(tap.wrap(signal::open(source)?), table)?;
+    line.encode_on_a_thread();
+    Ok(line)
 }
 
 /// What the signal thread tells.
@@ -189,7 +191,8 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        self.dreamer.submit(latent.clone(), dials.conditioning(), dials.steps());
+                        let asked = dials.steered(line.steering());
+                        self.dreamer.submit(latent.clone(), asked, dials.steps());
                     }
                     self.tell(latent);
                 }

@@ -242,7 +242,8 @@ impl FrameMaker {
             let due = (self.hop as f64 * self.dream.rate() / HOPS_PER_SEC as f64).ceil() as u64;
             if std::mem::replace(&mut self.due, due) != due {
                 let steps = self.dream.steps();
-                self.model.generate(&latent, &self.dream.conditioning(), steps, &mut self.picture)?;
+                let asked = self.dream.steered(self.played.line().and_then(|line| line.steering()));
+                self.model.generate(&latent, &asked, steps, &mut self.picture)?;
                 self.stage.show(&self.picture);
             }
         }

@@ -33,6 +33,7 @@ shipped!(
     "12-tunnel.toml",
     "13-poster.toml",
     "14-deep.toml",
+    "20-dream.toml",
 );
 
 /// Where presets are besides the program itself.

@@ -10,11 +10,15 @@ mod denoiser;
 mod encoder;
 mod guides;
 mod names;
+mod twin;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Instant;
+
+pub use denoiser::Study;
+pub use twin::Twin;
 
 use condition::Condition;
 use decoder::Decoder;
