@@ -90,7 +90,7 @@ fn parse(path: &Path) -> Result<File, EncoderError> {
     let text = std::fs::read_to_string(path).map_err(|cause| EncoderError::Read { path: path.into(), cause })?;
     let file: File = toml::from_str(&text).map_err(|e| {
         let why = e.message().to_owned();
-        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = 1 + e.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
         refuse(path, format!("cannot be understood (line {line}: {why})"))
     })?;
     if file.version != VERSION {

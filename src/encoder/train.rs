@@ -116,7 +116,7 @@ impl Vars {
         for (name, slot) in &self.vars {
             let value = slot.var.as_tensor();
             let like = |values: &Vec<f32>| Tensor::from_slice(values, value.dims(), &Device::Cpu);
-            state.insert(format!("value.{name}"), value.detach());
+            state.insert(format!("value.{name}"), value.detach().copy()?);
             state.insert(format!("first.{name}"), like(&slot.first)?);
             state.insert(format!("second.{name}"), like(&slot.second)?);
         }
