@@ -6,6 +6,7 @@ pub mod commands;
 mod dials;
 mod ear;
 mod effects;
+mod encoder_line;
 mod features;
 mod line;
 #[cfg(feature = "window")]

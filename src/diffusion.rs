@@ -16,7 +16,7 @@ pub use catalogue::{
     Entry, LoadError, Meant, Options, card, find, find_file, folders, list, load, load_with, size_on_disk,
 };
 pub use dreamer::{Dreamer, Inmate, Playing, Stats};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Study, Twin};
 pub use feedback::{Feedback, Moved, Start};
 pub use loader::WarmUp;
 pub use residents::{Residents, Turn, Wanted, half_of_memory};

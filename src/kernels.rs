@@ -15,6 +15,7 @@
 
 mod attention;
 mod band;
+mod candle_threads;
 mod conv;
 mod floats;
 mod grid;
@@ -38,6 +39,7 @@ mod x86_64;
 
 pub use attention::{Attention, Keys, attend};
 pub use band::Band;
+pub use candle_threads::keep_candle_on_its_thread;
 pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Makes, Plus, Tap, Target};
 pub use floats::Floats;
 pub use grid::{Element, Form, Grid, Row};

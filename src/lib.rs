@@ -14,6 +14,7 @@
 pub mod app;
 pub mod control;
 pub mod diffusion;
+pub mod encoder;
 pub mod kernels;
 pub mod latent;
 pub mod pickle;

@@ -56,6 +56,7 @@ pub use health::{Ailment, Health, Watch};
 pub use inspect::{ChannelReport, Report, inspect};
 pub use intake::{Intake, Progress, Trace};
 pub use live::flow::Flow;
+pub(crate) use random::Random;
 pub use tones::{TONES, TONES_HZ};
 
 use crate::Stamp;

@@ -4,9 +4,13 @@ use std::{ffi::OsString, io::IsTerminal, path::PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
+mod encoder;
 mod models;
 mod values;
 
+pub use encoder::{
+    AlignArgs, AlignTraining, CollectArgs, EmbedArgs, EncoderArgs, EncoderCommand, EvaluateArgs, PretrainArgs,
+};
 pub use models::{ConvertArgs, FetchArgs, ListArgs, ModelsArgs, ModelsCommand, ShowModelArgs};
 pub use values::{Size, Weighted};
 
@@ -68,6 +72,8 @@ pub enum Command {
     Params(ParamsArgs),
     /// Measure how fast pictures are made on this machine
     Bench(BenchArgs),
+    /// Teach an encoder the signal, and let it steer the picture
+    Encoder(EncoderArgs),
 }
 
 /// What a show is made of; `play` and `render` have it in common.

@@ -17,6 +17,7 @@ use crate::{
 mod bench;
 mod devices;
 mod dream;
+mod encoder;
 mod inspect;
 mod latent_file;
 mod models;
@@ -40,6 +41,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Devices(args) => devices::run(&args),
         Command::Params(args) => params::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Encoder(args) => encoder::run(&args.command),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         Card, Conditioning, Feedback, PictureShape,
         sd::{Blend, DecoderChoice, LoraUse, Sampler, Text, Way},
     },
+    encoder::head::Steering,
     latent::Shape,
     signal::{Mains, Settings},
     stage::{Fit, Kind, Look, ShaderLibrary, Use},
@@ -182,6 +183,28 @@ impl DreamDials {
             pan_y: pan_y.f32(),
             rotate: rotate.f32(),
         }
+    }
+
+    /// As [`Self::conditioning_in`], moved so much towards what an encoder asks for; at 0 it is the same.
+    pub fn steered(&self, mood: &Mood, steering: Option<(&Steering, f32)>) -> Conditioning {
+        let mut asked = self.conditioning_in(mood);
+        let Some((steering, amount)) = steering.filter(|(_, amount)| *amount > 0.0) else { return asked };
+        let Card { genres, scene, context_width, .. } = &self.card;
+        let toward = |own: f32, goal: f32| own + amount * (goal - own);
+        let sum: f32 = asked.genres.iter().sum();
+        let even = 1.0 / genres.len().max(1) as f32;
+        for (own, name) in asked.genres.iter_mut().zip(genres) {
+            *own = toward(if sum > 0.0 { *own / sum } else { even }, steering.genre(name));
+        }
+        asked.vivid = toward(asked.vivid, steering.vivid);
+        asked.bright = toward(asked.bright, steering.bright);
+        for (own, name) in asked.scene.iter_mut().zip(scene) {
+            *own = steering.scene_value(name).map_or(*own, |goal| toward(*own, goal));
+        }
+        if *context_width == steering.targets.context_width {
+            asked.context = steering.context.iter().map(|x| amount * x).collect();
+        }
+        asked
     }
 
     pub fn steps(&self) -> usize {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{dials::SignalDials, ear::Ear, spares::Spares};
+use super::{dials::SignalDials, ear::Ear, encoder_line::EncoderLine, spares::Spares};
 use crate::{
     control::{SetError, Table},
+    encoder::head::Steering,
     latent::{self, Latent, Mapping, Shape, UnknownMapping},
     signal::{self, Intake, Progress, Source, SourceError},
     state::Pulse,
@@ -26,6 +27,7 @@ pub struct Line {
     ear: Ear,
     mapping: Box<dyn Mapping>,
     dials: SignalDials,
+    encoder: EncoderLine,
     synth_state: Arc<str>,
     latents: Spares<[f32]>,
     /// Position of the beat, in beats.
@@ -44,7 +46,8 @@ impl Line {
         let mapping = latent::mapping(&dials.mapping())?;
         // Nothing said: the source keeps the state that its address asks for.
         let synth_state = "auto".into();
-        Ok(Self { ear, mapping, dials, synth_state, latents: Spares::default(), beat: 0.0 })
+        let encoder = EncoderLine::new(table)?;
+        Ok(Self { ear, mapping, dials, encoder, synth_state, latents: Spares::default(), beat: 0.0 })
     }
 
     /// Reads the source up to this hop and makes its latent; None while there is nothing to make it of.
@@ -55,6 +58,7 @@ impl Line {
         let Some(window) = self.ear.window_at_hop(hop, samples) else {
             return Ok((progress, None));
         };
+        self.encoder.follow(self.ear.intake(), &window.stamp);
         let fits = |values: &[f32]| values.len() == shape.len();
         let mut values = self.latents.take(fits, || vec![0.0; shape.len()].into());
         if let Some(own) = Arc::get_mut(&mut values) {
@@ -90,7 +94,20 @@ impl Line {
 
     /// What has happened to the source since the last time and a person should read.
     pub fn messages(&mut self) -> Vec<String> {
-        self.ear.messages()
+        let mut told = self.ear.messages();
+        told.extend(std::iter::from_fn(|| self.encoder.message()));
+        told
+    }
+
+    /// What the encoder asks of the picture, and how much it counts.
+    pub fn steering(&self) -> Option<(&Steering, f32)> {
+        self.encoder.steering()
+    }
+
+    /// From now on the encoder runs on a thread of its own.
+    #[cfg(feature = "window")]
+    pub fn encode_on_a_thread(&mut self) {
+        self.encoder.use_threads();
     }
 
     /// Of the newest window.

@@ -49,6 +49,7 @@ const SAVE_HOPS: u64 = 120 * HOPS_PER_SEC;
 /// A line whose source is heard by whoever records, and of which is known what was learned another evening.
 pub fn open(source: &str, table: &Table, tap: &SignalTap) -> Result<Line, LineError> {
     let mut line = Line::with(tap.wrap(signal::open(source)?), table)?;
+    line.encode_on_a_thread();
     match calibrations::file().map_or(Ok(None), |file| calibrations::read(&file, source)) {
         Ok(learned) => line.ear_mut().start_with(learned),
         Err(why) => tracing::warn!("{why}"),
@@ -242,7 +243,7 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        let with = Conditioning { live: true, ..dials.conditioning_in(&mood) };
+                        let with = Conditioning { live: true, ..dials.steered(&mood, line.steering()) };
                         self.dreamer.submit(*serial, latent.clone(), with, dials.steps());
                     }
                     self.tell(latent);

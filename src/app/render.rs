@@ -274,8 +274,10 @@ impl FrameMaker {
             let due = (self.hop as f64 * self.dream.rate() / HOPS_PER_SEC as f64).ceil() as u64;
             if std::mem::replace(&mut self.due, due) != due {
                 let steps = self.dream.steps();
-                let mood = self.played.line().map_or_else(Mood::default, |line| *line.ear().mood());
-                self.model.generate(&latent, &self.dream.conditioning_in(&mood), steps, &mut self.picture)?;
+                let line = self.played.line();
+                let mood = line.as_ref().map_or_else(Mood::default, |line| *line.ear().mood());
+                let asked = self.dream.steered(&mood, line.as_ref().and_then(|line| line.steering()));
+                self.model.generate(&latent, &asked, steps, &mut self.picture)?;
                 for note in self.model.notes() {
                     tracing::warn!("{note}");
                 }

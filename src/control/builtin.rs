@@ -14,6 +14,7 @@ pub fn builtin() -> Vec<Param> {
         way(),
         feedback(),
         steering::params::<&str>([]),
+        encoder(),
         stage(),
         presets(),
         desk::shelf::params(),
@@ -157,6 +158,28 @@ fn feedback() -> Vec<Param> {
         Param::float("/dream/feedback/rotate", -60.0, 60.0, 0.0)
             .unit("turns/min")
             .about("How fast what stays turns clockwise."),
+    ]
+}
+
+/// What steers by the encoder.
+fn encoder() -> Vec<Param> {
+    vec![
+        Param::text("/encoder/file", "").setup().about(
+            "The encoder through which the signal steers the picture: a file of `wavedream encoder align`, or rat.",
+        ),
+        Param::float("/encoder/amount", 0.0, 1.0, 0.0)
+            .about("How far the encoder moves genre, mood and context of the picture; 0 leaves them to the dials."),
+        Param::int("/encoder/every", 1, 300, 6)
+            .unit("hops")
+            .setup()
+            .about("How often the encoder looks at the signal, in thirtieths of a second."),
+        Param::float("/encoder/glide", 0.0, 30.0, 1.0)
+            .unit("s")
+            .about("How long what the encoder asks for takes to arrive."),
+        Param::float("/encoder/ms", 0.0, 60_000.0, 0.0)
+            .unit("ms")
+            .read_only()
+            .about("What one look at the signal has cost the encoder."),
     ]
 }
 

@@ -35,6 +35,7 @@ shipped!(
     "14-deep.toml",
     "15-rat-brain.toml",
     "16-dreamer.toml",
+    "20-dream.toml",
 );
 
 /// Where presets are besides the program itself.

@@ -11,11 +11,15 @@ mod encoder;
 mod fed;
 mod guides;
 mod names;
+mod twin;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Instant;
+
+pub use denoiser::Study;
+pub use twin::Twin;
 
 use condition::Condition;
 use decoder::Decoder;

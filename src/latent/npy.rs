@@ -28,13 +28,20 @@ pub enum NpyError {
 
 /// Writes `values` as (c, h, w).
 pub fn write(path: &Path, shape: Shape, values: &[f32]) -> Result<(), NpyError> {
+    let Shape { channels, height, width } = shape;
+    write_array(path, &[channels, height, width], values)
+}
+
+/// Writes `values` as an array of these sizes, in C order.
+pub fn write_array(path: &Path, sizes: &[usize], values: &[f32]) -> Result<(), NpyError> {
     let wrong = |source| NpyError::Write { path: path.into(), source };
-    if values.len() != shape.len() {
-        let why = format!("{} values do not fill {shape}", values.len());
+    if values.len() != sizes.iter().product::<usize>() {
+        let why = format!("{} values do not fill {sizes:?}", values.len());
         return Err(wrong(io::Error::new(io::ErrorKind::InvalidInput, why)));
     }
-    let Shape { channels, height, width } = shape;
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({channels}, {height}, {width}), }}");
+    let shape: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    let shape = format!("({}{})", shape.join(", "), if sizes.len() == 1 { "," } else { "" });
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     let unpadded = MAGIC.len() + 4 + header.len() + 1;
     header.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(ALIGNMENT) - unpadded));
     header.push('\n');

@@ -313,6 +313,22 @@ impl Intake {
         self.source.happened()
     }
 
+    /// The source's own channels, conditioned, at 512 Hz: so many frames that end before sample `end`, frame after frame.
+    /// Before the start the signal is mirrored. None when it has not come so far, or is forgotten (after 12 s).
+    pub fn channels_before(&self, end: u64, frames: usize) -> Option<Vec<f64>> {
+        let past = self.spread.past();
+        if let Some(first) = end.checked_sub(frames as u64) {
+            return past.span(first, frames);
+        }
+        let there = past.total().min(frames as u64);
+        if there == 0 || past.oldest() > 0 || end > past.total() {
+            return None;
+        }
+        let numbers = end as i64 - frames as i64..end as i64;
+        let mirrored = numbers.map(|number| past.frame(reflect(number, there)));
+        Some(mirrored.collect::<Option<Vec<_>>>()?.concat())
+    }
+
     /// Changes the conditioning while it runs, without a click.
     pub fn apply(&mut self, settings: Settings) {
         self.settings = settings;

@@ -69,7 +69,28 @@ const MEND: f32 = 0.5;
 /// Of a blur: of an even area it would reach 60.
 const BLUR_LIMIT: f32 = 4.0;
 
+/// What the denoiser has seen in its first step and made of it, in the order of network.py.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// (seen, h, w): the noise, its blurs, the place, the guides, and no estimate.
+    pub seen: Vec<f32>,
+    pub moments: [f32; WHOLE],
+    /// (4, h, w): the picture's latent.
+    pub latent: Vec<f32>,
+}
+
 impl Buffers {
+    /// What was seen last, its channels in the order of network.py, the estimate still empty.
+    pub fn seen_by_network(&self) -> Vec<f32> {
+        let cells = self.seen.height() * self.seen.width();
+        let mut planes = vec![0.0; SEEN * cells];
+        self.seen.copy_to(&mut planes);
+        planes[ESTIMATE_AT * cells..].fill(0.0);
+        // The noise comes first there, and after its blurs here.
+        planes[..PLACE_AT * cells].rotate_right(4 * cells);
+        planes
+    }
+
     pub fn new(set: Instructions, height: usize, width: usize, sigmas: [f64; 4]) -> Self {
         let mut seen = Grid::new(SEEN, height, width);
         let ys = (0..height * width).map(|i| (2 * (i / width) + 1) as f32 / height as f32 - 1.0);

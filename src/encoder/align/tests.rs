@@ -1,0 +1,131 @@
+use std::{path::PathBuf, sync::atomic::AtomicBool};
+
+use super::*;
+use crate::encoder::{
+    Shape,
+    pairs::{Mark, State, rat_states},
+    recording::Recording,
+    steerer::Steerer,
+};
+
+const RATE_HZ: f64 = 64.0;
+
+fn shape() -> Shape {
+    Shape { channels: 2, rate_hz: RATE_HZ, window: 64, patch: 4, width: 32, depth: 1, heads: 2, hidden: 32 }
+}
+
+/// An encoder that has learnt nothing.
+fn encoder() -> Store {
+    let mut vars = Vars::default();
+    vars.begin(&shape().tensors(), &mut Random::new(3), &Device::Cpu).unwrap();
+    let mut tensors: BTreeMap<String, Tensor> =
+        vars.vars.iter().map(|(n, slot)| (n.clone(), slot.var.as_tensor().detach())).collect();
+    // Filters as large as its positions, as they are after training.
+    if let Some(filters) = tensors.get_mut("patch_embed.proj.weight") {
+        *filters = (&*filters * 15.0).unwrap();
+    }
+    Store { tensors, head: shape().metadata(), path: PathBuf::from("made") }
+}
+
+/// Two states, told by their frequency, four seconds each.
+fn two_states(seed: u64) -> Pairs {
+    let mut random = Random::new(seed);
+    let stretches: Vec<(f64, f64, usize)> = (0..24).map(|n| (n as f64 * 4.0, random.unit(), n % 2)).collect();
+    let wave = |n: usize, channel: usize| {
+        let secs = n as f64 / RATE_HZ;
+        let (_, phase, state) = stretches[(secs / 4.0) as usize];
+        let hz = if state == 0 { 3.0 } else { 9.0 };
+        ((secs * hz + phase + 0.2 * channel as f64) * std::f64::consts::TAU).sin() as f32
+    };
+    let count = (stretches.len() as f64 * 4.0 * RATE_HZ) as usize;
+    let channels = (0..2).map(|channel| (0..count).map(|n| wave(n, channel)).collect()).collect();
+    let states: Vec<State> = rat_states().into_iter().take(2).collect();
+    let marks = stretches.iter().map(|(from, _, state)| Mark {
+        from_secs: *from,
+        to_secs: from + 4.0,
+        state: states[*state].name.clone(),
+    });
+    let marks = marks.collect();
+    Pairs {
+        recording: Recording { name: "made".into(), rate_hz: RATE_HZ, channels, states: Vec::new() },
+        states,
+        marks,
+    }
+}
+
+fn plan(steps: usize, flow: f64) -> Plan {
+    Plan {
+        steps,
+        batch: 16,
+        blocks: 1,
+        learning_rate: 3e-3,
+        flow,
+        cosine: 0.3,
+        seed: 1,
+        shuffled: false,
+        held_out: 0.0,
+    }
+}
+
+fn trained(plan: &Plan) -> (Store, Outcome) {
+    let mut watch = Watch { stop: &AtomicBool::new(false), tell: &mut |_, _, _| {} };
+    align(&[two_states(1)], &encoder(), plan, &mut watch).unwrap()
+}
+
+fn top_1(store: &Store) -> Score {
+    let other = [two_states(2)];
+    let labels = labels(&other, &Painter::new().unwrap()).unwrap();
+    let examples = windows(&other, &labels, &shape(), |_| true).unwrap();
+    let scored = score(&Steerer::from_store(store).unwrap(), &other, &examples, &labels).unwrap();
+    Score::of(&scored, 2, 2, 1)
+}
+
+#[test]
+fn steering_follows_the_states_of_a_signal_that_was_not_learnt_from() {
+    let found = top_1(&trained(&plan(150, 0.0)).0);
+    assert!(found.share > 0.9 && found.low > 0.8, "{found:?}");
+    assert!(found.low <= found.share && found.share <= found.high);
+}
+
+#[test]
+fn with_shuffled_states_nothing_is_left_but_chance() {
+    let found = top_1(&trained(&Plan { shuffled: true, ..plan(150, 0.0) }).0);
+    assert!((0.15..0.85).contains(&found.share), "{found:?}");
+}
+
+#[test]
+fn the_diffusion_loss_reaches_the_head_and_the_file_is_read_again() {
+    let (store, outcome) = trained(&plan(4, 1.0));
+    assert!(outcome.losses.iter().all(|loss| loss.is_finite()) && outcome.losses[1] > 0.0, "{outcome:?}");
+    assert!(outcome.unsteered > 0.0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("head.safetensors");
+    crate::encoder::save(&path, &store.tensors, &store.head).unwrap();
+    let steerer = Steerer::open(&path.display().to_string()).unwrap();
+    let window = two_states(1).recording.window(&shape(), 0);
+    assert_eq!(steerer.steer(&window).unwrap(), Steerer::from_store(&store).unwrap().steer(&window).unwrap());
+    assert_eq!(steerer.targets().scene, ["warmth"]);
+}
+
+#[test]
+fn an_encoder_without_a_head_and_looks_that_the_box_has_not_are_refused_in_a_sentence() {
+    let message = Steerer::from_store(&encoder()).unwrap_err().to_string();
+    assert!(message.contains("no head that steers"), "{message}");
+    let mut pairs = two_states(1);
+    pairs.states[0].genre.insert("cubism".into(), 1.0);
+    let message = labels(&[pairs], &Painter::new().unwrap()).unwrap_err().to_string();
+    assert!(message.contains("cubism") && message.contains("the box has ink"), "{message}");
+}
+
+#[test]
+fn shuffling_keeps_stretches_whole_and_states_as_frequent() {
+    let pairs = [two_states(1)];
+    let labels = labels(&pairs, &Painter::new().unwrap()).unwrap();
+    let before = windows(&pairs, &labels, &shape(), |_| true).unwrap();
+    let mut after = before.clone();
+    windows::shuffle(&mut after, &mut Random::new(5));
+    assert_ne!(before, after);
+    assert!(after.windows(2).all(|two| two[0].stretch != two[1].stretch || two[0].state == two[1].state));
+    let in_state = |list: &[Example]| list.iter().filter(|one| one.state == 0).count();
+    assert!(in_state(&after).abs_diff(in_state(&before)) <= 20);
+}
