@@ -145,7 +145,7 @@ mod tests {
         assert!(
             !files.iter().any(|f| f.ends_with(".bin") || f.ends_with("unet/diffusion_pytorch_model.fp16.safetensors"))
         );
-        assert_eq!(files.len(), 12);
+        assert_eq!(files.len(), 13);
         let half = chosen(&PIPELINE, None, true).unwrap();
         assert!(half.contains(&"unet/diffusion_pytorch_model.fp16.safetensors".to_owned()));
         assert_eq!(half.len(), 12);
