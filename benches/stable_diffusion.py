@@ -10,13 +10,17 @@ import argparse
 import json
 import pathlib
 import subprocess
+import sys
 import time
 import warnings
 
-import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel
+# What is imported below looks for a module called pytorch and must not find the file beside this one.
+sys.path.remove(str(pathlib.Path(__file__).resolve().parent))
+
+import torch  # noqa: E402
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
