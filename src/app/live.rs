@@ -235,6 +235,7 @@ impl Player {
         line.set_beat(self.beat.position_at(Instant::now()));
         let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
         let (told, mood) = (line.messages(), *line.ear().mood());
+        let asked = dials.steered(&mood, line.steering());
         for text in told {
             self.message(text);
         }
@@ -243,7 +244,7 @@ impl Player {
                 if let Some(latent) = latent {
                     let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
                     if paced(self.hop) != paced(self.hop - 1) {
-                        let with = Conditioning { live: true, ..dials.steered(&mood, line.steering()) };
+                        let with = Conditioning { live: true, ..asked };
                         self.dreamer.submit(*serial, latent.clone(), with, dials.steps());
                     }
                     self.tell(latent);
