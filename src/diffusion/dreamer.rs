@@ -38,6 +38,7 @@ struct Residents {
 
 /// What a resident model is asked for.
 struct Request {
+    turn: u64,
     latent: Latent,
     with: Conditioning,
     steps: usize,
@@ -46,8 +47,8 @@ struct Request {
 #[derive(Default)]
 struct Shared {
     latest: ArcSwapOption<Picture>,
-    /// The serial of the resident that plays.
-    plays: AtomicU64,
+    /// Counts up with each change of the resident that plays: a picture of another turn is nobody's.
+    turn: AtomicU64,
     record: Mutex<Record>,
 }
 
@@ -90,8 +91,8 @@ impl Dreamer {
         let serial = residents.next_serial;
         residents.next_serial += 1;
         let resident = Resident::start(name.to_owned(), serial, model, Arc::clone(&self.shared))?;
-        let plays = self.shared.plays.load(Ordering::Relaxed);
-        residents.models.retain(|old| old.name != name || old.serial == plays);
+        let plays = residents.models.first().map(|resident| resident.serial);
+        residents.models.retain(|old| old.name != name || Some(old.serial) == plays);
         residents.models.push(resident);
         Ok(())
     }
@@ -101,17 +102,17 @@ impl Dreamer {
         let mut residents = lock(&self.residents);
         // The newest of a name.
         let at = residents.models.iter().rposition(|resident| resident.name == name)?;
-        if at > 0 {
+        let is_first = self.shared.turn.load(Ordering::Relaxed) == 0;
+        if at > 0 || is_first {
             residents.models[0].rest();
             residents.models.swap(0, at);
+            let mut record = lock(&self.shared.record);
+            self.shared.turn.fetch_add(1, Ordering::Relaxed);
+            residents.models[0].take_over();
+            record.begin(&residents.models[0].card.name);
         }
-        let next = &mut residents.models[0];
-        next.take_over();
-        let mut record = lock(&self.shared.record);
-        if self.shared.plays.swap(next.serial, Ordering::Relaxed) != next.serial {
-            record.begin(&next.card.name);
-        }
-        Some(Playing { serial: next.serial, card: next.card.clone() })
+        let plays = &residents.models[0];
+        Some(Playing { serial: plays.serial, card: plays.card.clone() })
     }
 
     /// Lets go of a model that does not play; its memory is free once the picture in the making is given up.
@@ -141,7 +142,8 @@ impl Dreamer {
     pub fn submit(&self, serial: u64, latent: Latent, with: Conditioning, steps: usize) {
         let residents = lock(&self.residents);
         let Some(plays) = residents.models.first().filter(|resident| resident.serial == serial) else { return };
-        if plays.ask(Request { latent, with, steps }) {
+        let turn = self.shared.turn.load(Ordering::Relaxed);
+        if plays.ask(Request { turn, latent, with, steps }) {
             lock(&self.shared.record).stats.replaced += 1;
         }
     }

@@ -53,7 +53,11 @@ pub fn draw(gathered: &Gathered) -> Page {
     let letter = head(&mut page, top);
     let bottom = rows::lanes(&mut page, &gathered.lanes, &time, top);
     let names: Vec<_> = gathered.lanes.iter().map(|lane| lane.name.as_str()).collect();
-    said.push(format!("{letter}, {} as the program follows them", names.join(" and ")));
+    let listed = match &names[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.join(""),
+    };
+    said.push(format!("{letter}, {listed} as the program follows them"));
     let axis = bottom + 14.0;
     let labels = time_axis(&mut page, &time, axis);
     top = labels + 0.6 * GAP;
@@ -84,7 +88,7 @@ fn time_axis(page: &mut Page, time: &Axis, top: f32) -> f32 {
         page.line(vec![(x, top), (x, top + TICK)], HAIR, BLACK);
         page.text(label, (x, baseline), LETTERS, Anchor::Middle, BLACK);
     }
-    page.text("time (s)", (LEFT - 22.0, baseline), LETTERS, Anchor::End, BLACK);
+    page.text("time (s)", (LEFT - 34.0, baseline), LETTERS, Anchor::End, BLACK);
     baseline + 0.3 * LETTERS
 }
 

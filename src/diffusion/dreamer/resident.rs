@@ -125,7 +125,7 @@ impl Inbox {
             // Under the lock: whoever takes over after it is not overtaken by this picture.
             let mut record = lock(&shared.record);
             record.note(notes);
-            let plays = shared.plays.load(Ordering::Relaxed) == serial && !self.give_up.load(Ordering::Relaxed);
+            let plays = shared.turn.load(Ordering::Relaxed) == request.turn && !self.give_up.load(Ordering::Relaxed);
             match result {
                 Ok(timing) if plays => {
                     shared.latest.store(Some(picture.clone()));

@@ -94,7 +94,8 @@ fn started(model: Box<dyn Model>) -> Dreamer {
 
 /// Asks the one that plays.
 fn ask(dreamer: &Dreamer, value: f32) {
-    ask_of(dreamer, dreamer.shared.plays.load(Ordering::SeqCst), value);
+    let serial = lock(&dreamer.residents).models[0].serial;
+    ask_of(dreamer, serial, value);
 }
 
 fn ask_of(dreamer: &Dreamer, serial: u64, value: f32) {
