@@ -71,15 +71,13 @@ pub fn losses(path: &Path, outcome: &Outcome) -> Result<(), EncoderError> {
             .label_style((FONT, 15))
             .draw()?;
         let smooth = smoothed(&outcome.losses);
-        let lines: [(&str, RGBColor, Vec<(f64, f64)>); 4] = [
+        let level = |error: f32| vec![(0.0, f64::from(error)), (steps, f64::from(error))];
+        let tested = outcome.tested.iter().map(|(at, e)| (*at as f64, f64::from(*e))).collect::<Vec<_>>();
+        let lines = [
             ("training", GREY, smooth),
-            ("held out", BLUE, outcome.tested.iter().map(|(at, e)| (*at as f64, f64::from(*e))).collect()),
-            (
-                "straight lines over the gaps",
-                ORANGE,
-                vec![(0.0, f64::from(held.linear)), (steps, f64::from(held.linear))],
-            ),
-            ("mean of what is visible", GREEN, vec![(0.0, f64::from(held.mean)), (steps, f64::from(held.mean))]),
+            ("held out", BLUE, tested),
+            ("straight lines over the gaps", ORANGE, level(held.linear)),
+            ("mean of what is visible", GREEN, level(held.mean)),
         ];
         for (name, colour, points) in lines {
             let drawn = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;

@@ -172,7 +172,7 @@ pub fn spectrogram(
     };
     let words = unit.map_or("dB".to_owned(), squared);
     let scale = Axis::linear(spectrogram.low_db, spectrogram.high_db, bottom, top);
-    colour_bar(page, &scale, &words, |share| colours::power(share));
+    colour_bar(page, &scale, &words, colours::power);
     let of = if gathered.shown.len() == 1 { String::new() } else { ", mean of the channels shown".to_owned() };
     let window_secs = label((spectrogram.window_secs * 1e3).round() / 1e3);
     (bottom, format!("power spectral density{of} (Hann windows of {window_secs} s)"))

@@ -98,7 +98,7 @@ impl Reader<'_> {
         self.0.keys(fields, &["zone", "fade", "open", "dim"])?;
         let (zone, note) = match (fields.get("zone"), self.0.text(fields, "zone")?) {
             (Some(node), Some(name)) => {
-                (Zone::named(&name).map_err(|error| self.0.wrong(node, &error.to_string()))?, None)
+                (Zone::named(&name).map_err(|error| self.0.wrong(node, error.to_string()))?, None)
             }
             _ => match Zone::of_system() {
                 Ok(zone) => (zone, None),

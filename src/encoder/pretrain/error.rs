@@ -83,9 +83,9 @@ pub fn across_gaps(truth: &[f32], hidden: &[bool]) -> Vec<f32> {
         let end = (at..out.len()).find(|n| !hidden[*n]).unwrap_or(out.len());
         let before = at.checked_sub(1).map(|n| truth[n]);
         let after = truth.get(end).copied();
-        for n in at..end {
-            let share = (n + 1 - at) as f32 / (end + 1 - at) as f32;
-            out[n] = match (before, after) {
+        for (n, value) in out[at..end].iter_mut().enumerate() {
+            let share = (n + 1) as f32 / (end + 1 - at) as f32;
+            *value = match (before, after) {
                 (Some(a), Some(b)) => a + share * (b - a),
                 (Some(level), None) | (None, Some(level)) => level,
                 (None, None) => 0.0,

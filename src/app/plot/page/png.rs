@@ -39,8 +39,8 @@ pub fn paint(page: &Page) -> Result<Vec<u8>> {
             Shape::Line { points, width, colour } => {
                 let style = ink(*colour).stroke_width(scale(*width).round().max(1.0) as u32);
                 // Piece by piece: where a trace turns back on itself, a joint would stick out.
-                let pieces = points.windows(2).map(|pair| [dots(&pair[0]), dots(&pair[1])]).filter(|[a, b]| a != b);
-                pieces.map(|piece| area.draw(&PathElement::new(piece.to_vec(), style))).collect()
+                let mut pieces = points.windows(2).map(|pair| [dots(&pair[0]), dots(&pair[1])]).filter(|[a, b]| a != b);
+                pieces.try_for_each(|piece| area.draw(&PathElement::new(piece.to_vec(), style)))
             }
             Shape::Area { points, colour } => {
                 area.draw(&Polygon::new(points.iter().map(dots).collect::<Vec<_>>(), ink(*colour).filled()))
