@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(files.len(), 13);
         let half = chosen(&PIPELINE, None, true).unwrap();
         assert!(half.contains(&"unet/diffusion_pytorch_model.fp16.safetensors".to_owned()));
-        assert_eq!(half.len(), 12);
+        assert_eq!(half.len(), 13);
     }
 
     #[test]
