@@ -122,6 +122,11 @@ impl Dreamer {
         at.map(|at| drop(residents.models.remove(at + 1))).is_some()
     }
 
+    /// Whether a model of this name is resident.
+    pub fn holds(&self, name: &str) -> bool {
+        lock(&self.residents).models.iter().any(|resident| resident.name == name)
+    }
+
     /// The one that plays first, then those that rest, the one that was used last before the others.
     pub fn residents(&self) -> Vec<Inmate> {
         let residents = lock(&self.residents);

@@ -4,7 +4,10 @@
 //! is wanted takes over in the frame in which it is there. What leaves first when memory is short is what was used
 //! longest ago.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use super::{
     Dreamer, Inmate, Playing, WarmUp, card, load,
@@ -86,6 +89,7 @@ impl Residents {
                     self.trim(wanted.budget_bytes);
                     turns.push(Turn::Plays { name: self.wanted.clone(), playing });
                 }
+                None if self.loader.is_loading(&self.wanted) => {}
                 None => {
                     // Asked again in the next frame if there is no room for it now.
                     let _ = self.loader.ask(&self.wanted, warm_up());
@@ -100,11 +104,8 @@ impl Residents {
     }
 
     fn next_ahead(&self, ahead: &[String]) -> Option<String> {
-        let here = self.dreamer.residents();
-        let missing = |name: &&String| {
-            !self.not_ahead.contains(*name) && !self.failed.contains(*name) && here.iter().all(|r| r.name != **name)
-        };
-        ahead.iter().find(missing).cloned()
+        let given_up = |name: &str| self.not_ahead.contains(name) || self.failed.contains(name);
+        ahead.iter().find(|name| !given_up(name) && !self.dreamer.holds(name)).cloned()
     }
 
     fn hear(&mut self, news: News, wanted: &Wanted<'_>, turns: &mut Vec<Turn>) {
@@ -169,14 +170,17 @@ impl Residents {
     }
 }
 
-/// Half of this machine's memory; 4 GiB where it does not tell.
+/// Half of this machine's memory; 4 GiB where it does not tell. Looked up once: it is asked for in each frame.
 pub fn half_of_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.map_or(4 << 30, |kib| kib * 512)
+    static HALF: LazyLock<u64> = LazyLock::new(|| {
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let kib = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))
+            .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        kib.map_or(4 << 30, |kib| kib * 512)
+    });
+    *HALF
 }
 
 #[cfg(test)]
