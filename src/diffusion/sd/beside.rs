@@ -2,18 +2,23 @@
 //!
 //! A packed weight cannot follow a knob; two thin products beside it can, and give what a merged weight gives. A layer
 //! without a LoRA pays for one look at an empty slot. Slots are filled by [`super::rack`] between two pictures and read on
-//! the generating thread and on the one that encodes prompts. A part knows how many of its slots are filled ([`Filled`]):
-//! packed layers that run from map to map look at no slots, so a U-Net goes from tensor to tensor while one is.
+//! the generating thread and on the one that encodes prompts. Packed layers add in place, from map to map ([`packed`]);
+//! those of other devices add tensors.
+
+mod packed;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicUsize, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use candle_core::{Result, Tensor};
 
-use super::layers::{Conv3, Engine};
+use super::layers::Engine;
+use crate::kernels::Grid;
+
+pub use packed::Packing;
 
 /// What a layer does with its input, and so what a LoRA's first half does beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,24 +31,17 @@ pub enum Shape {
     Conv,
     /// As `Conv`, halving the map.
     Halving,
+    /// As `Conv`, of a map that is doubled first.
+    Doubling,
 }
 
 /// A layer's slot; its owner and the rack hold the same one.
 #[derive(Clone)]
 pub struct Beside {
     shape: Shape,
+    /// Of packed layers.
+    packing: Option<Arc<Packing>>,
     added: Arc<ArcSwapOption<Vec<Arc<LowRank>>>>,
-    filled: Filled,
-}
-
-/// How many slots of a part have something in them; the slots and the part share it.
-#[derive(Debug, Clone, Default)]
-pub struct Filled(Arc<AtomicUsize>);
-
-impl Filled {
-    pub fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
 }
 
 /// The strength of a LoRA that plays; one for all of its layers.
@@ -61,97 +59,90 @@ impl Strength {
 
 /// What one LoRA adds to one layer.
 pub struct LowRank {
-    down: Down,
-    /// (outputs, rank)
-    up: Tensor,
+    halves: Halves,
     /// alpha / rank
     factor: f32,
     strength: Strength,
 }
 
-enum Down {
-    /// (rank, inputs)
-    Matrix(Tensor),
-    /// Packed for the CPU.
-    Conv(Box<Conv3>),
-    /// (rank, inputs, 3, 3), and from pixel to pixel
-    Plain(Tensor, usize),
+enum Halves {
+    Packed(Box<packed::Halves>),
+    /// `down` (rank, inputs) or (rank, inputs, 3, 3), from pixel to pixel by the stride; `up` (outputs, rank).
+    Plain {
+        down: Tensor,
+        stride: usize,
+        up: Tensor,
+    },
 }
 
 impl LowRank {
-    /// `up` (outputs, rank) and `down` (rank, inputs) or (rank, inputs, 3, 3), by the shape of the layer.
+    /// What is added to the layer of this slot: `up` (outputs, rank), and `down` (rank, inputs) or (rank, inputs, 3, 3).
     pub fn new(
-        shape: Shape,
+        beside: &Beside,
         up: Tensor,
-        down: Tensor,
+        down: &Tensor,
         factor: f32,
         strength: &Strength,
         engine: &Engine,
     ) -> Result<Self> {
         let rank = up.dim(1)?;
-        let kernel = |down: &Tensor| {
-            let inputs = down.elem_count() / (9 * rank).max(1);
-            down.reshape((rank, inputs, 3, 3))
-        };
-        let down = match shape {
-            Shape::Rows | Shape::Pointwise => {
-                let inputs = down.elem_count() / rank.max(1);
-                Down::Matrix(down.reshape((rank, inputs))?)
+        let taps = if beside.shape.is_matrix() { 1 } else { 9 };
+        let inputs = down.elem_count() / (taps * rank).max(1);
+        let halves = match &beside.packing {
+            Some(packing) => {
+                let (up, down) = (up.flatten_all()?.to_vec1()?, down.flatten_all()?.to_vec1()?);
+                Halves::Packed(Box::new(packed::Halves::new(beside.shape, packing, rank, &up, &down, engine)?))
             }
-            Shape::Conv if down.device().is_cpu() => Down::Conv(Box::new(Conv3::of_weight(&kernel(&down)?, engine)?)),
-            Shape::Conv => Down::Plain(kernel(&down)?, 1),
-            Shape::Halving => Down::Plain(kernel(&down)?, 2),
+            None if taps == 1 => Halves::Plain { down: down.reshape((rank, inputs))?, stride: 1, up },
+            None => {
+                let stride = if beside.shape == Shape::Halving { 2 } else { 1 };
+                Halves::Plain { down: down.reshape((rank, inputs, 3, 3))?, stride, up }
+            }
         };
-        Ok(Self { down, up, factor, strength: strength.clone() })
+        Ok(Self { halves, factor, strength: strength.clone() })
     }
 
-    fn scale(&self) -> f64 {
-        f64::from(self.factor * self.strength.get())
+    fn scale(&self) -> f32 {
+        self.factor * self.strength.get()
     }
 
     /// `(rows, inputs)` to `(rows, outputs)`
     fn rows(&self, x: &Tensor) -> Result<Tensor> {
-        let Down::Matrix(down) = &self.down else { candle_core::bail!("a LoRA of a convolution lies beside a matrix") };
-        (x.matmul(&down.t()?)? * self.scale())?.matmul(&self.up.t()?)
+        let Halves::Plain { down, up, .. } = &self.halves else { candle_core::bail!("{UNLIKE}") };
+        (x.matmul(&down.t()?)? * f64::from(self.scale()))?.matmul(&up.t()?)
     }
 
     /// `(b, inputs, h, w)` to `(b, outputs, h', w')`
     fn maps(&self, x: &Tensor) -> Result<Tensor> {
+        let Halves::Plain { down, stride, up } = &self.halves else { candle_core::bail!("{UNLIKE}") };
         let (b, c, h, w) = x.dims4()?;
-        let thin = match &self.down {
-            Down::Matrix(down) => down.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?,
-            Down::Conv(conv) => conv.forward(x)?,
-            Down::Plain(weight, stride) => x.conv2d(weight, 1, *stride, 1, 1)?,
+        let thin = match down.dims() {
+            [_, _] => down.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?,
+            _ => x.conv2d(down, 1, *stride, 1, 1)?,
         };
         let (_, rank, h, w) = thin.dims4()?;
-        let thin = (thin.reshape((b, rank, h * w))? * self.scale())?;
-        self.up.broadcast_matmul(&thin)?.reshape((b, (), h, w))
+        let thin = (thin.reshape((b, rank, h * w))? * f64::from(self.scale()))?;
+        up.broadcast_matmul(&thin)?.reshape((b, (), h, w))
+    }
+}
+
+const UNLIKE: &str = "a LoRA was made ready for another device than the layer's";
+
+impl Shape {
+    fn is_matrix(self) -> bool {
+        matches!(self, Self::Rows | Self::Pointwise)
     }
 }
 
 impl Beside {
-    /// One of the slots that `filled` counts.
-    pub fn new(shape: Shape, filled: &Filled) -> Self {
-        Self { shape, added: Arc::default(), filled: filled.clone() }
-    }
-
-    pub fn shape(&self) -> Shape {
-        self.shape
+    /// `packing`: the layer's weights are packed, so.
+    pub fn new(shape: Shape, packing: Option<Packing>) -> Self {
+        Self { shape, packing: packing.map(Arc::new), added: Arc::default() }
     }
 
     /// What lies here from now on; nothing costs nothing.
     pub fn put(&self, added: Vec<Arc<LowRank>>) {
-        let (before, after) = (self.is_filled(), !added.is_empty());
-        self.added.store(after.then(|| Arc::new(added)));
-        match (before, after) {
-            (false, true) => self.filled.0.fetch_add(1, Ordering::Relaxed),
-            (true, false) => self.filled.0.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
-        };
-    }
-
-    pub fn is_filled(&self) -> bool {
-        self.added.load().is_some()
+        self.added.store((!added.is_empty()).then(|| Arc::new(added)));
     }
 
     /// `y` with what is added, of `x` `(rows, inputs)`.
@@ -170,5 +161,25 @@ impl Beside {
             y = (y + of(low_rank)?)?;
         }
         Ok(y)
+    }
+
+    /// What lies beside a packed layer now, if anything.
+    pub fn packed(&self) -> Option<Added> {
+        let added = self.added.load();
+        added.is_some().then_some(Added(added))
+    }
+}
+
+/// What lies beside a packed layer, for as long as the layer is computed.
+pub struct Added(Guard<Option<Arc<Vec<Arc<LowRank>>>>>);
+
+impl Added {
+    /// Adds to the layer's results in float32, of the maps that it reads.
+    pub fn add_to(&self, inputs: &[&Grid], out: &mut Grid) {
+        for low_rank in self.0.iter().flat_map(|added| added.iter()) {
+            if let Halves::Packed(halves) = &low_rank.halves {
+                halves.add_to(low_rank.scale(), inputs, out);
+            }
+        }
     }
 }

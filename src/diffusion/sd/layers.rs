@@ -3,9 +3,7 @@
 //! Each has `forward`, from tensor to tensor on any device. On the CPU its weights are packed for the kernels and there is
 //! `run` beside it, from map to map ([`Engine`]): what lies between two layers then never leaves the kernels' layout, and
 //! bias, timestep, activation and residual happen at the end of the layer before. Sums that candle leaves slow on the CPU
-//! (norms, softmax, gated activations) are operations of our own in [`ops`].
-//!
-//! `forward` adds what LoRAs add ([`super::beside`]); `run` does not, and is for layers that have none beside them.
+//! (norms, softmax, gated activations) are operations of our own in [`ops`]. Both add what LoRAs add ([`super::beside`]).
 
 mod conv;
 mod engine;
@@ -16,11 +14,11 @@ mod ops;
 use candle_core::{Result, Tensor};
 
 use super::{
-    beside::{Beside, Shape as BesideShape},
+    beside::{Beside, Packing, Shape as BesideShape},
     files::Tensors,
 };
 
-pub use conv::{After, Conv3, Double, Down};
+pub use conv::{After, Conv3, Double, Down, Quarters};
 pub use engine::{Engine, Work, each_row, tensor_of};
 pub use linear::{Gated, Linear, Pointwise};
 pub use norm::{GroupNorm, LayerNorm};
@@ -53,8 +51,8 @@ impl<'a> At<'a> {
         self.tensors.floats(&self.name(name), shape)
     }
     /// Where LoRAs lie beside the weight of this layer.
-    pub fn beside(&self, shape: BesideShape) -> Beside {
-        self.tensors.beside(&self.name("weight"), shape)
+    pub fn beside(&self, shape: BesideShape, packing: Option<Packing>) -> Beside {
+        self.tensors.beside(&self.name("weight"), shape, packing)
     }
     /// The same place for layers that run on another engine.
     pub fn on(&self, engine: &'a Engine) -> Self {

@@ -195,7 +195,7 @@ impl Shared {
             // Weights without a layer of their own, such as tables of words, are merged while loading or not at all.
             let Some(beside) = self.layers[place.part].get(&place.weight) else { continue };
             let (up, down) = product.halves().map_err(|what| Refusal::new(path, what))?;
-            let low_rank = LowRank::new(beside.shape(), up, down, product.factor, strength, &self.engine);
+            let low_rank = LowRank::new(beside, up, &down, product.factor, strength, &self.engine);
             let low_rank = low_rank.map_err(|e| Refusal::new(path, format!("does not fit {}: {e}", place.weight)))?;
             text |= place.part > 0;
             parts.push((place.part, place.weight.clone(), Arc::new(low_rank)));

@@ -15,10 +15,7 @@ use std::sync::{
 
 use candle_core::{Result, Tensor};
 
-use super::{
-    beside::Filled,
-    layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of},
-};
+use super::layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of};
 use crate::kernels::{Element, Keys, Parts};
 use blocks::{Level, Middle, Side};
 
@@ -159,8 +156,6 @@ pub struct Unet {
     up: Vec<Level>,
     norm_out: GroupNorm,
     conv_out: Conv3,
-    /// LoRAs beside its layers.
-    loras: Filled,
     /// Nobody waits for the pass any more.
     give_up: Option<Arc<AtomicBool>>,
 }
@@ -194,7 +189,6 @@ impl Unet {
         }
         Ok(Self {
             engine: at.engine.clone(),
-            loras: at.tensors.filled(),
             give_up: None,
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
@@ -213,9 +207,9 @@ impl Unet {
         &self.config
     }
 
-    /// Whether it goes from map to map, as packed layers do on the CPU; LoRAs are added to tensors.
-    fn takes_maps(&self, x: &Tensor) -> bool {
-        x.device().is_cpu() && !self.loras.any()
+    /// Whether it goes from map to map, as packed layers do on the CPU.
+    fn takes_maps(x: &Tensor) -> bool {
+        x.device().is_cpu()
     }
 
     /// Makes a text ready: `text` (rows, words, cross); for SDXL also the pooled text (rows, width) and the six numbers of
@@ -225,7 +219,7 @@ impl Unet {
         let down = self.down.iter().flat_map(Level::transformers);
         let up = self.up.iter().flat_map(Level::transformers);
         for transformer in down.chain([self.middle.transformer()]).chain(up) {
-            transformer.prepare(text, self.takes_maps(text), &mut words)?;
+            transformer.prepare(text, Self::takes_maps(text), &mut words)?;
         }
         let added = match (&self.added, &self.config.added, pooled) {
             (Some([first, second]), Some(config), Some((pooled, numbers))) => {
@@ -270,7 +264,7 @@ impl Unet {
             time = time.broadcast_as((rows, time.dim(1)?))?.contiguous()?;
         }
         let time = silu(&time)?;
-        if self.takes_maps(x) {
+        if Self::takes_maps(x) {
             return each_row(x, |row| self.run(x, row, &time.narrow(0, row, 1)?, with));
         }
 

@@ -144,6 +144,17 @@ fn a_gate_is_value_times_gelu_and_parts_begin_blocks() {
                 (0..n * o).map(|i| (sum(i / o, i % o) * naive::gelu(sum(i / o, o + i % o))) as f32).collect();
             let e = error(&found, &expected);
             assert!(e < 10.0 * TOLERANCE, "{} {element:?} {n} tokens: {e}", set.name());
+
+            // The same in two goes, the gate by itself.
+            let mut wide = Grid::of(form(2 * o, 1, n, 0, Element::Float32));
+            conv.run(pool, &grid, Finish::plain(&Affine::gate(&bias)), Target::Grid(&mut wide));
+            let mut apart = Grid::of(form(o, 1, n, 0, Element::Float32));
+            gate(set, pool, &wide, &mut apart);
+            assert_eq!(planar(&apart, o), planar(&out, o));
+            let mut halves = [(); 2].map(|()| Grid::of(form(o, 1, n, 0, Element::Bfloat16)));
+            gate(set, pool, &wide, &mut halves[0]);
+            halves[1].fill_halves(pool, &apart, set);
+            assert!(halves[0].words() == halves[1].words(), "{} rounded", set.name());
         }
     });
 }

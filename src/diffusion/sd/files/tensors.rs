@@ -9,7 +9,7 @@ use std::{
 use candle_core::{Device, Tensor};
 
 use super::{Mapped, Refusal};
-use crate::diffusion::sd::beside::{Beside, Filled, Shape};
+use crate::diffusion::sd::beside::{Beside, Packing, Shape};
 
 /// Tensors named in one message; the rest is counted.
 const NAMED: usize = 6;
@@ -46,7 +46,6 @@ pub struct Tensors {
     wrong: RefCell<BTreeSet<String>>,
     broken: RefCell<Option<String>>,
     besides: RefCell<BTreeMap<String, Beside>>,
-    filled: Filled,
 }
 
 impl Tensors {
@@ -60,7 +59,6 @@ impl Tensors {
             wrong: RefCell::default(),
             broken: RefCell::default(),
             besides: RefCell::default(),
-            filled: Filled::default(),
         }
     }
 
@@ -127,13 +125,8 @@ impl Tensors {
     }
 
     /// Where LoRAs lie beside a layer, by the name of its weight.
-    pub fn beside(&self, weight: &str, shape: Shape) -> Beside {
-        self.besides.borrow_mut().entry(weight.to_owned()).or_insert_with(|| Beside::new(shape, &self.filled)).clone()
-    }
-
-    /// How many LoRAs lie beside the layers of the part.
-    pub fn filled(&self) -> Filled {
-        self.filled.clone()
+    pub fn beside(&self, weight: &str, shape: Shape, packing: Option<Packing>) -> Beside {
+        self.besides.borrow_mut().entry(weight.to_owned()).or_insert_with(|| Beside::new(shape, packing)).clone()
     }
 
     /// All of them, once a part is built.

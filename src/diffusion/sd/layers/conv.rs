@@ -4,9 +4,10 @@ use candle_core::{Result, Tensor};
 
 use super::{At, Engine, Work, each_row, tensor_of};
 use crate::{
-    diffusion::sd::beside::{Beside, Filled, Shape as BesideShape},
+    diffusion::sd::beside::{Beside, Packing, Shape as BesideShape},
     kernels::{
-        self, Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Instructions, Parts, Tap, Target, Winograd,
+        self, Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Instructions, Parts, Pool, Tap, Target,
+        Winograd,
     },
 };
 
@@ -80,6 +81,29 @@ impl<C> Kind<C> {
             Self::Plain(_) => unreachable!("maps are the CPU's"),
         }
     }
+    /// The layer's slot.
+    fn beside(&self, at: &At, shape: BesideShape, element: impl Fn(&C) -> Element) -> Beside {
+        let packing = |packed: &Packed<C>| Packing {
+            inputs: vec![packed.inputs.clone()],
+            outputs: Parts::one(packed.outputs),
+            element: element(&packed.conv),
+            gates: false,
+        };
+        at.beside(
+            shape,
+            match self {
+                Self::Packed(packed) => Some(packing(packed)),
+                Self::Plain(_) => None,
+            },
+        )
+    }
+}
+
+/// Adds what lies beside a layer, of its only input.
+fn add_beside(beside: &Beside, x: &Grid, out: &mut Grid) {
+    if let Some(added) = beside.packed() {
+        added.add_to(&[x], out);
+    }
 }
 
 /// Channels of output up to which Winograd's way in float32 beats the direct one in bfloat16, as it does where the maps
@@ -124,25 +148,14 @@ impl Conv3 {
         let pack = |engine: &Engine, w: &[f32]| {
             kernels::Conv3::of(engine.set, shape, !at.coarse, |o, t, c| w[(o * channels + c) * 9 + t])
         };
-        Ok(Self { kind: Kind::new(at, inputs, outputs, true, pack)?, beside: at.beside(BesideShape::Conv) })
-    }
-    /// Of a weight `(outputs, inputs, 3, 3)` alone, on the CPU: no bias, and nothing lies beside it.
-    pub fn of_weight(weight: &Tensor, engine: &Engine) -> Result<Self> {
-        let (outputs, channels, _, _) = weight.dims4()?;
-        let w = weight.flatten_all()?.to_vec1::<f32>()?;
-        let shape = ConvShape::conv3x3(channels, outputs);
-        let conv = kernels::Conv3::of(engine.set, shape, true, |o, t, c| w[(o * channels + c) * 9 + t]);
-        let affine = Affine::bias(&vec![0.0; outputs]);
-        let packed = Packed { conv, affine, inputs: Parts::one(channels), outputs, engine: engine.clone() };
-        let beside = Beside::new(BesideShape::Conv, &Filled::default());
-        Ok(Self { kind: Kind::Packed(Box::new(packed)), beside })
+        let kind = Kind::new(at, inputs, outputs, true, pack)?;
+        Ok(Self { beside: kind.beside(at, BesideShape::Conv, kernels::Conv3::element), kind })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = match &self.kind {
+        match &self.kind {
             Kind::Packed(packed) => packed.forward(x, [1, 1], |x, out| self.run(x, After::default(), out)),
-            Kind::Plain(plain) => plain.forward(x, 1, 1),
-        };
-        self.beside.add_maps(x, y?)
+            Kind::Plain(plain) => self.beside.add_maps(x, plain.forward(x, 1, 1)?),
+        }
     }
     /// What it likes to read.
     pub fn element(&self) -> Element {
@@ -151,7 +164,7 @@ impl Conv3 {
             Kind::Plain(_) => Element::Float32,
         }
     }
-    /// From map to map, on the CPU.
+    /// From map to map, on the CPU. LoRAs are added last: none lies beside a layer with an activation.
     pub fn run(&self, x: &Grid, after: After, out: &mut Grid) {
         let Packed { conv, affine, engine, .. } = self.kind.packed();
         let mut shifted;
@@ -174,6 +187,7 @@ impl Conv3 {
         engine.timed(Work::Convolution, || {
             engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
         });
+        add_beside(&self.beside, x, out);
     }
 }
 
@@ -189,18 +203,14 @@ impl Down {
     pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool, before: bool) -> Result<Self> {
         let shape = ConvShape::halving3x3(inputs, outputs, before).of(at.engine.element);
         let pack = |engine: &Engine, w: &[f32]| Conv::new(engine.set, shape, |o, t, c| w[(o * inputs + c) * 9 + t]);
-        let beside = before.then(|| at.beside(BesideShape::Halving));
-        Ok(Self { kind: Kind::new(at, Parts::one(inputs), outputs, bias, pack)?, beside })
+        let kind = Kind::new(at, Parts::one(inputs), outputs, bias, pack)?;
+        Ok(Self { beside: before.then(|| kind.beside(at, BesideShape::Halving, Conv::element)), kind })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = match &self.kind {
-            Kind::Packed(packed) => packed.forward(x, [1, 2], |x, out| self.run(x, out)),
-            Kind::Plain(plain) if self.beside.is_some() => plain.forward(x, 1, 2),
-            Kind::Plain(plain) => plain.forward(&x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?, 0, 2),
-        };
-        match &self.beside {
-            Some(beside) => beside.add_maps(x, y?),
-            None => y,
+        match (&self.kind, &self.beside) {
+            (Kind::Packed(packed), _) => packed.forward(x, [1, 2], |x, out| self.run(x, out)),
+            (Kind::Plain(plain), Some(beside)) => beside.add_maps(x, plain.forward(x, 1, 2)?),
+            (Kind::Plain(plain), None) => plain.forward(&x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?, 0, 2),
         }
     }
     /// From map to map, on the CPU.
@@ -210,6 +220,9 @@ impl Down {
         engine.timed(Work::Convolution, || {
             engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
         });
+        if let Some(beside) = &self.beside {
+            add_beside(beside, x, out);
+        }
     }
 }
 
@@ -222,21 +235,26 @@ pub struct Double {
 /// The ways of the packed layer.
 enum Doubled {
     Winograd(Winograd),
-    /// Each of the 2 x 2 pixels that come from one sees only 2 x 2 pixels of the smaller map, some of them through several
-    /// taps: four 2x2 convolutions of the smaller map, four ninths of the work.
-    Quarters(Box<[Conv; 4]>),
+    Quarters(Quarters),
 }
+
+/// Each of the 2 x 2 pixels that come from one sees only 2 x 2 pixels of the smaller map, some of them through several
+/// taps: four 2x2 convolutions of the smaller map, four ninths of the work.
+pub struct Quarters(Box<[Conv; 4]>);
 
 impl Doubled {
     fn element(&self) -> Element {
         match self {
             Self::Winograd(_) => Element::Float32,
-            Self::Quarters(quarters) => quarters[0].element(),
+            Self::Quarters(quarters) => quarters.element(),
         }
     }
+}
 
-    fn quarters(set: Instructions, shape: &ConvShape, inputs: usize, w: &[f32]) -> Self {
-        Self::Quarters(Box::new(std::array::from_fn(|quarter| {
+impl Quarters {
+    /// `w` is (outputs, inputs, 3, 3).
+    pub fn new(set: Instructions, shape: &ConvShape, inputs: usize, w: &[f32]) -> Self {
+        Self(Box::new(std::array::from_fn(|quarter| {
             let (y, x) = (quarter / 2, quarter % 2);
             // The smaller map's pixel that a tap of the larger one sees, from the pixel's own.
             let seen = |place: usize, tap: usize| (place + tap).div_ceil(2) as isize - 1;
@@ -249,6 +267,14 @@ impl Doubled {
             })
         })))
     }
+    pub fn element(&self) -> Element {
+        self.0[0].element()
+    }
+    pub fn run(&self, pool: &Pool, x: &Grid, finish: Finish, out: &mut Grid) {
+        for (quarter, conv) in self.0.iter().enumerate() {
+            conv.run(pool, x, finish, Target::Quarter(out, quarter));
+        }
+    }
 }
 
 impl Double {
@@ -258,24 +284,20 @@ impl Double {
         let shape = shape.of(element);
         let pack = |engine: &Engine, w: &[f32]| {
             if at.coarse || !shape.fits_winograd() {
-                return Doubled::quarters(engine.set, &shape, inputs, w);
+                return Doubled::Quarters(Quarters::new(engine.set, &shape, inputs, w));
             }
             let weight = |o: usize, t: usize, c: usize| w[(o * inputs + c) * 9 + t];
             Doubled::Winograd(Winograd::new(engine.set, inputs, outputs, false, weight))
         };
         let kind = Kind::new(at, Parts::one(inputs), outputs, bias, pack)?;
-        Ok(Self { kind, beside: at.beside(BesideShape::Conv) })
+        Ok(Self { beside: kind.beside(at, BesideShape::Doubling, Doubled::element), kind })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (_, _, h, w) = x.dims4()?;
-        let large = || x.upsample_nearest2d(2 * h, 2 * w);
         match &self.kind {
-            Kind::Packed(packed) => {
-                let y = packed.forward(x, [2, 1], |x, out| self.run(x, out))?;
-                if self.beside.is_filled() { self.beside.add_maps(&large()?, y) } else { Ok(y) }
-            }
+            Kind::Packed(packed) => packed.forward(x, [2, 1], |x, out| self.run(x, out)),
             Kind::Plain(plain) => {
-                let x = large()?;
+                let (_, _, h, w) = x.dims4()?;
+                let x = x.upsample_nearest2d(2 * h, 2 * w)?;
                 self.beside.add_maps(&x, plain.forward(&x, 1, 1)?)
             }
         }
@@ -287,12 +309,9 @@ impl Double {
         engine.timed(Work::Convolution, || {
             engine.read(x, conv.element(), |x| match conv {
                 Doubled::Winograd(conv) => conv.run_doubled(&engine.pool, x, finish, Target::Grid(out)),
-                Doubled::Quarters(conv) => {
-                    for (quarter, conv) in conv.iter().enumerate() {
-                        conv.run(&engine.pool, x, finish, Target::Quarter(out, quarter));
-                    }
-                }
+                Doubled::Quarters(quarters) => quarters.run(&engine.pool, x, finish, out),
             });
         });
+        add_beside(&self.beside, x, out);
     }
 }

@@ -27,10 +27,12 @@ pub enum Work {
     Product,
     Attention,
     Norm,
+    /// What LoRAs add.
+    Lora,
 }
 
 /// As they are called in reports.
-const WORKS: [&str; 4] = ["convolutions 3x3", "matrix products", "attention", "norms"];
+const WORKS: [&str; 5] = ["convolutions 3x3", "matrix products", "attention", "norms", "LoRAs"];
 
 /// Cloning gives another handle to the same threads and memory.
 #[derive(Clone)]
@@ -94,6 +96,11 @@ impl Engine {
     /// A map with a border, as convolutions read it.
     pub fn map(&self, channels: usize, [height, width]: [usize; 2], element: Element) -> Map {
         self.maps.take(Form { channels, height, width, border: 1, element })
+    }
+
+    /// A map of this form.
+    pub fn like(&self, form: Form) -> Map {
+        self.maps.take(form)
     }
 
     /// A map without a border.

@@ -4,8 +4,8 @@ use candle_core::{D, Device, Result, Tensor};
 
 use super::{At, Engine, Work, each_row, gelu_gate, tensor_of};
 use crate::{
-    diffusion::sd::beside::{Beside, Shape as BesideShape},
-    kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Makes, Parts, Target},
+    diffusion::sd::beside::{Added, Beside, Packing, Shape as BesideShape},
+    kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Form, Grid, Makes, Parts, Target, gate},
 };
 
 /// A matrix as the kernels have it, with its bias.
@@ -44,27 +44,42 @@ impl Packed {
         });
     }
 
-    /// `(…, inputs)` to `(…, outputs)`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let gated = self.conv.outputs() != self.outputs.lanes();
-        let finish = Finish::plain(&self.affine);
-        self.tokens(x, &self.outputs, |from, to| {
-            self.run(from, finish, if gated { Target::Gated(to) } else { Target::Grid(to) });
-        })
+    /// As [`Self::run`], what lies beside the layer added: to sums of float32, which are rounded last.
+    fn run_beside(&self, x: &Grid, finish: Finish, added: Option<&Added>, out: &mut Grid) {
+        let Some(added) = added else { return self.run(x, finish, Target::Grid(out)) };
+        let form = out.form();
+        if form.element == Element::Float32 {
+            self.run(x, finish, Target::Grid(out));
+            return added.add_to(&[x], out);
+        }
+        let mut sums = self.engine.like(Form { element: Element::Float32, ..form });
+        self.run(x, finish, Target::Grid(&mut sums));
+        added.add_to(&[x], &mut sums);
+        out.fill_halves(&self.engine.pool, &sums, self.engine.set);
     }
 
-    /// As [`Self::forward`] of a layer that gates, before the gate: `(…, inputs)` to `(…, 2 * outputs)`, values first.
-    fn ungated(&self, x: &Tensor) -> Result<Tensor> {
-        let wide = Parts::one(self.conv.outputs());
+    /// As [`Self::run_beside`] of a layer that gates: the gate comes after what is added.
+    fn run_gated(&self, x: &Grid, added: Option<&Added>, out: &mut Grid) {
         let finish = Finish::plain(&self.affine);
-        // Its lanes are a block of values, the block of their gates, and so on.
-        let y = self.tokens(x, &wide, |from, to| self.run(from, finish, Target::Grid(to)))?;
-        let blocks = self.outputs.lanes() / 16;
-        y.reshape(((), blocks, 2, 16))?.transpose(1, 2)?.contiguous()?.reshape(y.shape())
+        let Some(added) = added else { return self.run(x, finish, Target::Gated(out)) };
+        let mut wide =
+            self.engine.like(Form { channels: self.conv.outputs(), element: Element::Float32, ..out.form() });
+        self.run(x, finish, Target::Grid(&mut wide));
+        added.add_to(&[x], &mut wide);
+        gate(self.engine.set, &self.engine.pool, &wide, out);
     }
 
-    /// Calls `run` from tokens to tokens.
-    fn tokens(&self, x: &Tensor, outputs: &Parts, run: impl FnOnce(&Grid, &mut Grid)) -> Result<Tensor> {
+    /// The slot of a layer that is this alone.
+    fn beside(&self, at: &At) -> Beside {
+        let gates = self.conv.outputs() != self.outputs.lanes();
+        let outputs = if gates { Parts::one(self.conv.outputs()) } else { self.outputs.clone() };
+        let (inputs, element) = (vec![self.inputs.clone()], self.conv.element());
+        at.beside(BesideShape::Rows, Some(Packing { inputs, outputs, element, gates }))
+    }
+
+    /// Calls `run` from tokens to tokens: `(…, inputs)` to `(…, outputs)`.
+    fn tokens(&self, x: &Tensor, run: impl FnOnce(&Grid, &mut Grid)) -> Result<Tensor> {
+        let outputs = &self.outputs;
         let mut shape = x.dims().to_vec();
         let tokens = x.elem_count() / self.inputs.channels().max(1);
         let mut from = self.engine.tokens(self.inputs.lanes(), [1, tokens], Element::Float32);
@@ -85,38 +100,6 @@ enum Kind {
     Plain { weight: Tensor, bias: Option<Tensor> },
 }
 
-impl Kind {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = match self {
-            Self::Packed(packed) => return packed.forward(x),
-            Self::Plain { weight, bias } => (weight, bias),
-        };
-        let mut shape = x.dims().to_vec();
-        let y = rows_of(x)?.matmul(&weight.t()?)?;
-        if let Some(last) = shape.last_mut() {
-            *last = weight.dim(0)?;
-        }
-        match bias {
-            Some(bias) => y.broadcast_add(bias)?.reshape(shape),
-            None => y.reshape(shape),
-        }
-    }
-}
-
-/// `(…, width)` as `(rows, width)`.
-fn rows_of(x: &Tensor) -> Result<Tensor> {
-    let width = x.dim(D::Minus1)?;
-    x.reshape((x.elem_count() / width.max(1), width))
-}
-
-/// `y` `(…, outputs)` with what LoRAs add, of `x` `(…, inputs)`.
-fn with_loras(beside: &Beside, x: &Tensor, y: Tensor) -> Result<Tensor> {
-    if !beside.is_filled() {
-        return Ok(y);
-    }
-    beside.add_rows(&rows_of(x)?, rows_of(&y)?)?.reshape(y.shape())
-}
-
 /// `(…, inputs)` to `(…, outputs)`.
 pub struct Linear {
     kind: Kind,
@@ -133,36 +116,51 @@ impl Linear {
     /// As the two above; on maps, inputs and outputs lie in parts that each begin a block.
     pub fn of_parts(at: &At, inputs: Parts, outputs: Parts, bias: bool) -> Self {
         let shape = [outputs.channels(), inputs.channels()];
-        let beside = at.beside(BesideShape::Rows);
         if at.tensors.device().is_cpu() {
             let bias = bias.then(|| at.floats("bias", &shape[..1]));
             let weight = at.floats("weight", &shape);
             let packed = Packed::new(at, &weight, bias, inputs, outputs, Makes::Channels);
-            return Self { kind: Kind::Packed(Box::new(packed)), beside };
+            return Self { beside: packed.beside(at), kind: Kind::Packed(Box::new(packed)) };
         }
         let bias = bias.then(|| at.get("bias", &shape[..1]));
+        let beside = at.beside(BesideShape::Rows, None);
         Self { kind: Kind::Plain { weight: at.get("weight", &shape), bias }, beside }
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        with_loras(&self.beside, x, self.kind.forward(x)?)
+        let (weight, bias) = match &self.kind {
+            Kind::Packed(packed) => return packed.tokens(x, |from, to| self.run(from, to)),
+            Kind::Plain { weight, bias } => (weight, bias),
+        };
+        let (mut shape, width) = (x.dims().to_vec(), x.dim(D::Minus1)?);
+        let rows = x.reshape((x.elem_count() / width.max(1), width))?;
+        let mut y = rows.matmul(&weight.t()?)?;
+        if let Some(bias) = bias {
+            y = y.broadcast_add(bias)?;
+        }
+        if let Some(last) = shape.last_mut() {
+            *last = weight.dim(0)?;
+        }
+        self.beside.add_rows(&rows, y)?.reshape(shape)
     }
 
     /// From map to map, on the CPU.
     pub fn run(&self, x: &Grid, out: &mut Grid) {
-        self.finish(x, |f| f, Target::Grid(out));
+        self.finish(x, |f| f, out);
     }
     /// As [`Self::run`], added to what `out` holds.
     pub fn add(&self, x: &Grid, out: &mut Grid) {
-        self.finish(x, Finish::accumulate, Target::Grid(out));
+        self.finish(x, Finish::accumulate, out);
     }
     /// As [`Self::run`], `plus` added.
     pub fn run_plus(&self, x: &Grid, plus: &Grid, out: &mut Grid) {
-        self.finish(x, |f| f.plus(plus), Target::Grid(out));
+        self.finish(x, |f| f.plus(plus), out);
     }
-    fn finish<'a>(&'a self, x: &Grid, with: impl FnOnce(Finish<'a>) -> Finish<'a>, target: Target) {
+    fn finish<'a>(&'a self, x: &Grid, with: impl FnOnce(Finish<'a>) -> Finish<'a>, out: &mut Grid) {
         match &self.kind {
-            Kind::Packed(packed) => packed.run(x, with(Finish::plain(&packed.affine)), target),
+            Kind::Packed(packed) => {
+                packed.run_beside(x, with(Finish::plain(&packed.affine)), self.beside.packed().as_ref(), out);
+            }
             Kind::Plain { .. } => unreachable!("maps are the CPU's"),
         }
     }
@@ -184,15 +182,13 @@ impl Gated {
         }
         let (weight, bias) = (at.floats("weight", &[2 * outputs, inputs]), at.floats("bias", &[2 * outputs]));
         let packed = Packed::new(at, &weight, Some(bias), Parts::one(inputs), Parts::one(outputs), Makes::Gate);
-        Self(GatedKind::Packed(Box::new(packed), at.beside(BesideShape::Rows)))
+        let beside = packed.beside(at);
+        Self(GatedKind::Packed(Box::new(packed), beside))
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.0 {
-            GatedKind::Packed(packed, beside) if beside.is_filled() => {
-                gelu_gate(&with_loras(beside, x, packed.ungated(x)?)?)
-            }
-            GatedKind::Packed(packed, _) => packed.forward(x),
+            GatedKind::Packed(packed, _) => packed.tokens(x, |from, to| self.run(from, to)),
             GatedKind::Plain(linear) => gelu_gate(&linear.forward(x)?),
         }
     }
@@ -200,7 +196,7 @@ impl Gated {
     /// From map to map, on the CPU.
     pub fn run(&self, x: &Grid, out: &mut Grid) {
         match &self.0 {
-            GatedKind::Packed(packed, _) => packed.run(x, Finish::plain(&packed.affine), Target::Gated(out)),
+            GatedKind::Packed(packed, beside) => packed.run_gated(x, beside.packed().as_ref(), out),
             GatedKind::Plain(_) => unreachable!("maps are the CPU's, and their channels whole blocks"),
         }
     }
@@ -221,10 +217,10 @@ impl Pointwise {
     /// Of several maps that count as one.
     pub fn joined(at: &At, parts: &[usize], outputs: usize) -> Result<Self> {
         let inputs: usize = parts.iter().sum();
-        let beside = at.beside(BesideShape::Pointwise);
         if !at.tensors.device().is_cpu() {
             let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape((1, outputs, inputs))?;
             let bias = at.get("bias", &[outputs]).reshape((1, outputs, 1))?;
+            let beside = at.beside(BesideShape::Pointwise, None);
             return Ok(Self { packed: Vec::new(), plain: Some((weight, bias)), beside });
         }
         let weight = at.floats("weight", &[outputs, inputs, 1, 1]);
@@ -236,15 +232,13 @@ impl Pointwise {
             first += part;
             Packed::new(at, &columns, bias.take(), Parts::one(*part), Parts::one(outputs), Makes::Channels)
         };
-        Ok(Self { packed: parts.iter().map(part).collect(), plain: None, beside })
+        let packed: Vec<Packed> = parts.iter().map(part).collect();
+        let (inputs, outputs) = (packed.iter().map(|p| p.inputs.clone()).collect(), Parts::one(outputs));
+        let packing = Packing { inputs, outputs, element: at.engine.element, gates: false };
+        Ok(Self { packed, plain: None, beside: at.beside(BesideShape::Pointwise, Some(packing)) })
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.beside.add_maps(x, self.alone(x)?)
-    }
-
-    /// Without LoRAs.
-    fn alone(&self, x: &Tensor) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
         let Some((weight, bias)) = &self.plain else {
             return each_row(x, |row| {
@@ -264,7 +258,7 @@ impl Pointwise {
         };
         let y = weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.broadcast_add(bias)?;
         let outputs = y.dim(1)?;
-        y.reshape((b, outputs, h, w))
+        self.beside.add_maps(x, y.reshape((b, outputs, h, w))?)
     }
 
     /// From the maps to one, on the CPU.
@@ -272,6 +266,9 @@ impl Pointwise {
         for (i, (packed, input)) in self.packed.iter().zip(inputs).enumerate() {
             let finish = Finish::plain(&packed.affine).before(Activation::None);
             packed.run(input, if i == 0 { finish } else { finish.accumulate() }, Target::Grid(out));
+        }
+        if let Some(added) = self.beside.packed() {
+            added.add_to(inputs, out);
         }
     }
 }

@@ -88,8 +88,8 @@ impl Transformer {
     }
 }
 
-/// Said of a text that the U-Net as it is now cannot read.
-const STALE: &str = "the text was made ready before a LoRA came or went";
+/// Said of a text that the U-Net cannot read.
+const STALE: &str = "the text was made ready for another device";
 
 struct Block {
     channels: usize,
