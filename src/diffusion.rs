@@ -92,6 +92,8 @@ pub struct Card {
     /// Whether it is told by [`Conditioning::text`] what is to be seen, rather than by genres.
     pub reads_text: bool,
     pub weights: usize,
+    /// Memory that it will take, before any picture: about.
+    pub bytes: u64,
 }
 
 /// How large pictures are wanted, and how wide to how high.
@@ -153,7 +155,7 @@ pub trait Model: Send {
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
     /// Memory that it takes while it is resident.
     fn bytes(&self) -> u64 {
-        4 * self.card().weights as u64
+        self.card().bytes
     }
     /// While the flag is set nobody waits for the picture in the making: a slow model ends it with an error at its next
     /// chance.

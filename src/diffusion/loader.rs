@@ -140,7 +140,7 @@ fn load(
         Ok(card) => card,
         Err(error) => return Some(Err(error.to_string())),
     };
-    tell.send(Told::Size(4 * card.weights as u64)).ok()?;
+    tell.send(Told::Size(card.bytes)).ok()?;
     leave.recv().ok()?;
     let loaded = (opener.load)(name).map_err(|error| error.to_string());
     Some(loaded.map(|mut model| {

@@ -27,6 +27,8 @@ pub struct Rats {
     pub test_seed: u64,
     /// Of each.
     pub secs: f64,
+    /// How often the states are shuffled: a single shuffle of some twenty stretches is far from chance by chance.
+    pub shuffles: usize,
 }
 
 /// One run: what was steered on the other rat, and the scores for [`WAYS`].
@@ -41,8 +43,8 @@ pub struct Evaluation {
     pub labels: Vec<Label>,
     pub pairs: Pairs,
     pub steered: Run,
-    /// None where a head was given that is trained already.
-    pub shuffled: Option<Run>,
+    /// A head for each time that the states were shuffled; none where a head was given that is trained already.
+    pub shuffled: Vec<Run>,
 }
 
 /// The rat from a seed with its states, from a moment on.
@@ -85,12 +87,16 @@ pub fn evaluate(
         Ok(Run { scored, scores })
     };
     let (steered, shuffled) = match trained {
-        Some(head) => (test(head)?, None),
+        Some(head) => (test(head)?, Vec::new()),
         None => {
             let learnt = vec![rat(rats.train_seed, 0.0, rats.secs, shape.rate_hz)?];
             let (head, _) = align(&learnt, store, plan, watch)?;
-            let (chance, _) = align(&learnt, store, &Plan { shuffled: true, ..plan.clone() }, watch)?;
-            (test(&head)?, Some(test(&chance)?))
+            let mut shuffled = Vec::with_capacity(rats.shuffles);
+            for n in 0..rats.shuffles as u64 {
+                let plan = Plan { shuffled: true, seed: plan.seed.wrapping_add(n), ..plan.clone() };
+                shuffled.push(test(&align(&learnt, store, &plan, watch)?.0)?);
+            }
+            (test(&head)?, shuffled)
         }
     };
     let pairs = tested.into_iter().next().ok_or_else(|| EncoderError::Message("nothing was tested".into()))?;

@@ -226,6 +226,11 @@ impl Conv {
         self.shape.element
     }
 
+    /// Of its packed weights.
+    pub fn bytes(&self) -> usize {
+        size_of::<f32>() * self.weights.len()
+    }
+
     pub fn outputs(&self) -> usize {
         self.shape.outputs
     }
@@ -344,6 +349,13 @@ impl Conv3 {
         match self {
             Self::Direct(conv) => conv.element(),
             Self::Winograd(_) => Element::Float32,
+        }
+    }
+    /// Of its packed weights.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Direct(conv) => conv.bytes(),
+            Self::Winograd(conv) => conv.bytes(),
         }
     }
 }

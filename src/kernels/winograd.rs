@@ -72,6 +72,11 @@ impl Winograd {
         Self { instructions, inputs: inputs / LANES, outputs: outputs / LANES, group, paints, weights }
     }
 
+    /// Of its packed weights.
+    pub fn bytes(&self) -> usize {
+        size_of::<f32>() * self.weights.len()
+    }
+
     /// As [`super::Conv::run`].
     pub fn run(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
         self.run_on(pool, input, 1, finish, target);

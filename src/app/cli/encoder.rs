@@ -111,6 +111,18 @@ pub struct CollectArgs {
     /// How long each picture is shown
     #[arg(long, value_name = "N", default_value = "4", value_parser = values::secs)]
     pub each: f64,
+    /// How long it is dark before each picture
+    #[arg(long, value_name = "N", value_parser = values::secs)]
+    pub pause: Option<f64>,
+    /// The number that the order of the pictures is drawn from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Show the pictures over the whole screen
+    #[arg(long, requires = "pictures")]
+    pub fullscreen: bool,
+    /// Show the pictures in the terminal instead of a window
+    #[arg(long, requires = "pictures", conflicts_with = "fullscreen")]
+    pub terminal: bool,
     /// Take the marks from the source, which knows its own states (the synthetic rat does)
     #[arg(long, conflicts_with = "pictures")]
     pub from_states: bool,
@@ -183,6 +195,9 @@ pub struct EvaluateArgs {
     /// Seed of the rat that is tested on
     #[arg(long, value_name = "N", default_value_t = 1001)]
     pub test_seed: u64,
+    /// Heads trained with the states shuffled: their mean is chance, each alone is not
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=50))]
+    pub shuffles: u64,
     #[command(flatten)]
     pub training: AlignTraining,
 }

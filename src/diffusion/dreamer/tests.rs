@@ -84,6 +84,7 @@ fn scripted(shade: u8, gate: Option<Receiver<()>>) -> Stage {
         usual_steps: 1,
         reads_text: false,
         weights: 0,
+        bytes: 0,
     };
     Stage { model: Box::new(Scripted { card, gate, begun, dropped: dropped.clone(), shade }), begun: seen, dropped }
 }

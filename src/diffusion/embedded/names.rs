@@ -85,6 +85,7 @@ impl Head {
             usual_steps: 1,
             reads_text: false,
             weights: weights.count(),
+            bytes: 4 * weights.count() as u64,
         }
     }
 }

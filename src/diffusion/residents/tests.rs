@@ -49,6 +49,7 @@ fn card_of(name: &str) -> Result<Card, LoadError> {
         usual_steps: 1,
         reads_text: true,
         weights: if name.starts_with("big") { 10 } else { 4 },
+        bytes: if name.starts_with("big") { 40 } else { 16 },
     })
 }
 

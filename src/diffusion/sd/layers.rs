@@ -45,6 +45,7 @@ impl<'a> At<'a> {
         Self { path, ..self.clone() }
     }
     pub fn get(&self, name: &str, shape: &[usize]) -> Tensor {
+        self.engine.holds(size_of::<f32>() * shape.iter().product::<usize>());
         self.tensors.get(&self.name(name), shape)
     }
     pub fn floats(&self, name: &str, shape: &[usize]) -> Vec<f32> {

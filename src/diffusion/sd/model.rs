@@ -8,7 +8,7 @@ use std::{
 
 use candle_core::{Result, Tensor};
 
-use super::{Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Time, files::Parts, maps, numbers};
+use super::{Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Time, files::Parts, maps, numbers, unet};
 use crate::{
     Stamp,
     diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
@@ -57,6 +57,7 @@ pub fn card(parts: &Parts, settings: &Settings) -> Card {
         usual_steps: if own { parts.schedule.steps } else { 20 },
         reads_text: true,
         weights: parts.unet.0.count() + texts + decoder,
+        bytes: (unet::packed_bytes(&parts.unet.0) + size_of::<f32>() * (texts + decoder)) as u64,
     }
 }
 
@@ -184,6 +185,10 @@ impl StableDiffusion {
 impl Model for StableDiffusion {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    fn bytes(&self) -> u64 {
+        self.engine.bytes() as u64
     }
 
     fn spent(&self) -> Vec<(&'static str, f64)> {

@@ -5,6 +5,7 @@
 //! depends on the text alone (keys and values of the cross-attention, SDXL's added embedding) is computed once a prompt.
 
 mod blocks;
+mod memory;
 mod time;
 mod transformer;
 
@@ -20,6 +21,7 @@ use crate::kernels::{Element, Keys, Parts};
 use blocks::{Level, Middle, Side};
 
 pub use blocks::Resnet;
+pub use memory::packed_bytes;
 pub use time::{guidance_features, sinusoids};
 
 /// SDXL's embedding of pooled text and picture size.

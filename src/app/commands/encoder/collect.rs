@@ -1,13 +1,20 @@
 //! `wavedream encoder collect`: records a signal together with what somebody is in or looks at.
 //!
-//! Three ways of marking: states typed while they last, pictures shown one after the other, and the source's own word
-//! (`--from-states`). The signal is kept as it comes, at its own rate.
+//! Three ways of marking: states typed while they last, pictures shown one after the other, on the stage or in a terminal,
+//! and the source's own word (`--from-states`). The signal is kept as it comes, at its own rate.
+
+mod slides;
+#[cfg(feature = "window")]
+mod stage;
 
 use std::{
     fs,
     io::{BufRead, IsTerminal},
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,8 +26,9 @@ use crate::{
     app::{cli::CollectArgs, commands::print},
     encoder::pairs::{self, Mark, State},
     latent::npy,
-    signal::{self, Random, Read, Source},
+    signal::{self, Read, Source},
 };
+use slides::Slides;
 
 /// Blocks in which the signal is read.
 const BLOCKS_PER_SEC: f64 = 30.0;
@@ -45,21 +53,70 @@ pub fn run(args: &CollectArgs) -> Result<()> {
     fs::create_dir_all(&args.output).with_context(|| format!("{} cannot be made", args.output.display()))?;
     let marker = match (args.from_states, args.pictures.is_some()) {
         (true, _) => Marker::Source,
-        (_, true) => Marker::Pictures { each_secs: args.each, next_secs: 0.0, random: Random::new(1) },
+        (_, true) => {
+            let pause_secs = args.pause.unwrap_or(0.0);
+            Marker::Pictures { each_secs: args.each, pause_secs, next_secs: 0.0, looks: true }
+        }
         _ => Marker::Typed { lines: lines()? },
     };
-    tell(&marker, &states);
+    let shows = matches!(marker, Marker::Pictures { .. });
+    tell(&marker, &states, args);
     let width = source.description().channels.len();
     let mut session = Session { states, marker, marks: Vec::new(), now: None, samples: Vec::new(), width, secs: 0.0 };
-    let rate_hz = session.record(source, args)?;
+    let stop = stop_on_signal()?;
+    if !shows {
+        let rate_hz = session.record(source, &stop, args, &mut |_| Some(0))?;
+        return session.save(&args.output, rate_hz);
+    }
+    let paths = session.states.iter().filter_map(|state| state.picture.clone()).collect();
+    let slides = Slides::start(paths, args.seed)?;
+    #[cfg(feature = "window")]
+    if !args.terminal {
+        return stage::run(args.fullscreen, &stop, |screen| {
+            let mut show = |look: bool| match look.then(|| slides.next()) {
+                Some(slide) => slide.map(|slide| {
+                    screen.show(&slide.image);
+                    slide.at
+                }),
+                None => {
+                    screen.dark();
+                    Some(0)
+                }
+            };
+            let rate_hz = session.record(source, &stop, args, &mut show)?;
+            session.save(&args.output, rate_hz)
+        });
+    }
+    let mut show = |look: bool| match look.then(|| slides.next()) {
+        Some(slide) => slide.map(|slide| {
+            show::picture(&slide.image);
+            slide.at
+        }),
+        None => {
+            show::nothing();
+            Some(0)
+        }
+    };
+    let rate_hz = session.record(source, &stop, args, &mut show)?;
     session.save(&args.output, rate_hz)
 }
+
+/// Shows the next picture and gives its number, or shows none; none when there are no more.
+type Show<'a> = dyn FnMut(bool) -> Option<usize> + 'a;
 
 /// Who says what the signal is in.
 enum Marker {
     Source,
-    Typed { lines: Receiver<String> },
-    Pictures { each_secs: f64, next_secs: f64, random: Random },
+    Typed {
+        lines: Receiver<String>,
+    },
+    Pictures {
+        each_secs: f64,
+        /// Of darkness before each.
+        pause_secs: f64,
+        next_secs: f64,
+        looks: bool,
+    },
 }
 
 /// What was said.
@@ -67,7 +124,8 @@ enum Marker {
 enum Word {
     Stay,
     In(Option<usize>),
-    Look(usize),
+    /// At the next picture, or at none.
+    Look(bool),
     End,
 }
 
@@ -77,9 +135,10 @@ impl Marker {
         match self {
             Self::Source => Word::In(source.and_then(number)),
             Self::Typed { lines } => lines.try_iter().last().map_or(Word::Stay, |line| typed(&line, states)),
-            Self::Pictures { each_secs, next_secs, random } if secs >= *next_secs => {
-                *next_secs += *each_secs;
-                Word::Look((random.unit() * states.len() as f64) as usize)
+            Self::Pictures { each_secs, pause_secs, next_secs, looks } if secs >= *next_secs => {
+                *looks = *pause_secs <= 0.0 || !*looks;
+                *next_secs += if *looks { *each_secs } else { *pause_secs };
+                Word::Look(*looks)
             }
             Self::Pictures { .. } => Word::Stay,
         }
@@ -119,9 +178,14 @@ struct Session {
 
 impl Session {
     /// Reads until it is over; gives the rate.
-    fn record(&mut self, mut source: Box<dyn Source>, args: &CollectArgs) -> Result<f64> {
+    fn record(
+        &mut self,
+        mut source: Box<dyn Source>,
+        stop: &Arc<AtomicBool>,
+        args: &CollectArgs,
+        show: &mut Show<'_>,
+    ) -> Result<f64> {
         let (width, rate_hz) = (self.width, source.description().rate_hz);
-        let stop = stop_on_signal()?;
         let until_secs = args.seconds.or(source.description().duration_secs).unwrap_or(SECS);
         // Only what knows itself can be read faster than it plays.
         let paced = !args.from_states;
@@ -139,7 +203,7 @@ impl Session {
                 Read::Frames(0) => std::thread::sleep(Duration::from_millis(5)),
                 Read::Frames(_) => {}
             }
-            if !self.mark(source.state()) {
+            if !self.mark(source.state(), show) {
                 break;
             }
             self.samples.extend(block.iter().map(|x| *x as f32));
@@ -154,17 +218,17 @@ impl Session {
     }
 
     /// What holds from here on; false if that was all.
-    fn mark(&mut self, state: Option<&str>) -> bool {
+    fn mark(&mut self, state: Option<&str>, show: &mut Show<'_>) -> bool {
         match self.marker.hear(&self.states, self.secs, state) {
             Word::Stay => {}
             Word::In(state) => self.enter(state),
-            Word::Look(at) => {
-                if let Some(picture) = self.states.get(at).and_then(|state| state.picture.as_deref()) {
-                    show::picture(picture);
-                }
+            Word::Look(look) => {
+                let Some(at) = show(look) else { return false };
                 // The same picture twice is two looks at it.
                 self.enter(None);
-                self.enter(Some(at));
+                if look {
+                    self.enter(Some(at));
+                }
             }
             Word::End => return false,
         }
@@ -202,12 +266,15 @@ impl Session {
     }
 }
 
-fn tell(marker: &Marker, states: &[State]) {
+fn tell(marker: &Marker, states: &[State], args: &CollectArgs) {
     match marker {
         Marker::Source => {}
         Marker::Typed { .. } => {
             let names: Vec<String> = states.iter().enumerate().map(|(n, s)| format!("{} {}", n + 1, s.name)).collect();
             eprintln!("type a number and Enter when a state begins: {}; 0 none of them, q ends", names.join(", "));
+        }
+        Marker::Pictures { .. } if cfg!(feature = "window") && !args.terminal => {
+            eprintln!("look at the pictures in the window; closing it ends, and what was recorded is kept");
         }
         Marker::Pictures { .. } if !std::io::stdout().is_terminal() => {
             eprintln!("pictures are shown in a terminal: run this in one");
@@ -268,11 +335,18 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_each_so_many_seconds() {
-        let states = pairs::rat_states();
-        let mut marker = Marker::Pictures { each_secs: 2.0, next_secs: 0.0, random: Random::new(1) };
-        let heard: Vec<bool> =
-            [0.0, 1.0, 1.9, 2.0, 3.0, 4.1].map(|secs| matches!(marker.hear(&states, secs, None), Word::Look(_))).into();
-        assert_eq!(heard, [true, false, false, true, false, true]);
+    fn pictures_come_each_so_many_seconds_with_darkness_before_them_if_that_is_wanted() {
+        let heard = |pause_secs: f64| -> Vec<Option<bool>> {
+            let mut marker = Marker::Pictures { each_secs: 2.0, pause_secs, next_secs: 0.0, looks: true };
+            let at = [0.0, 1.0, 1.9, 2.0, 3.0, 4.1].map(|secs| match marker.hear(&[], secs, None) {
+                Word::Look(look) => Some(look),
+                _ => None,
+            });
+            at.into()
+        };
+        let look = Some(true);
+        assert_eq!(heard(0.0), [look, None, None, look, None, look]);
+        let dark = Some(false);
+        assert_eq!(heard(1.0), [dark, look, None, None, dark, look]);
     }
 }

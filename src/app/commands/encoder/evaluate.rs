@@ -13,7 +13,7 @@ use crate::{
     app::{cli::EvaluateArgs, commands::print},
     encoder::{
         align::Painter,
-        evaluate::{Evaluation, Rats, Run, at, confusion, evaluate},
+        evaluate::{Evaluation, Rats, at, confusion, evaluate},
         figure,
         head::Steering,
         steerer::load_named,
@@ -32,7 +32,12 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let store = load_named(&args.encoder, &Device::Cpu)?;
     let head = args.head.as_ref().map(|path| crate::encoder::load(path, &Device::Cpu)).transpose()?;
     let plan = plan(&args.training, 0.0)?;
-    let rats = Rats { train_seed: args.train_seed, test_seed: args.test_seed, secs: args.seconds };
+    let rats = Rats {
+        train_seed: args.train_seed,
+        test_seed: args.test_seed,
+        secs: args.seconds,
+        shuffles: args.shuffles as usize,
+    };
     let stop = stop_on_signal()?;
     let found = with_bar(plan.steps, &stop, |watch| evaluate(&store, head.as_ref(), &rats, &plan, watch))?;
     print(&table(args, &found))?;
@@ -58,14 +63,11 @@ fn table(args: &EvaluateArgs, found: &Evaluation) -> String {
         2.0 * args.seconds,
         found.steered.scored.len(),
     );
-    let mut line = |name: &str, run: &Run| {
-        for score in &run.scores {
-            text += &format!("  {name:<24}{}\n", sentence(score));
-        }
-    };
-    line("aligned", &found.steered);
-    if let Some(shuffled) = &found.shuffled {
-        line("states shuffled", shuffled);
+    for score in &found.steered.scores {
+        text += &format!("  {:<28}{}\n", "aligned", sentence(score));
+    }
+    for at in 0..found.shuffled.first().map_or(0, |run| run.scores.len()) {
+        text += &format!("  {:<28}{}\n", format!("states shuffled, {} times", found.shuffled.len()), chance(found, at));
     }
     text += &format!("\n  {:<10}{}\n", "true", names.iter().map(|name| format!("{name:>8}")).collect::<String>());
     for (name, row) in names.iter().zip(confusion(&found.steered, names.len())) {
@@ -73,6 +75,22 @@ fn table(args: &EvaluateArgs, found: &Evaluation) -> String {
         text += &format!("  {name:<10}{counts}\n");
     }
     text
+}
+
+/// What the heads of shuffled states score, together and apart.
+fn chance(found: &Evaluation, at: usize) -> String {
+    let percent = |share: f64| (100.0 * share).round();
+    let shares: Vec<f64> = found.shuffled.iter().map(|run| run.scores[at].share).collect();
+    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+    let each: Vec<String> = shares.iter().map(|share| format!("{:.0}", percent(*share))).collect();
+    let score = &found.shuffled[0].scores[at];
+    format!(
+        "{}-way top-1 {:.0} % on average (each: {}; chance {:.0})",
+        score.ways,
+        percent(mean),
+        each.join(", "),
+        percent(score.chance())
+    )
 }
 
 /// Pictures along time, each from the steering of its moment, over bands of the true and the steered state.
@@ -90,7 +108,7 @@ fn draw(path: &Path, found: &Evaluation) -> Result<()> {
             Some((mark.from_secs, mark.to_secs, state))
         })
         .collect();
-    let runs = [Some(("steered", &found.steered)), found.shuffled.as_ref().map(|run| ("shuffled", run))];
+    let runs = [Some(("steered", &found.steered)), found.shuffled.first().map(|run| ("shuffled", run))];
     for (name, run) in runs.into_iter().flatten() {
         let points = run.scored.iter().map(|one| (one.example.end_secs, one.nearest)).collect();
         sheet.bands.push((name.to_owned(), points));

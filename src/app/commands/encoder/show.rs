@@ -1,22 +1,25 @@
 //! A picture in a terminal: two pixels a character, in true colour. Any terminal of the last ten years shows it.
 
-use std::{io::IsTerminal, path::Path};
+use std::io::IsTerminal;
 
-use image::imageops::FilterType;
+use image::{DynamicImage, RgbaImage, imageops::FilterType};
 
 /// Characters across and pixels down.
 const WIDTH: u32 = 96;
 const HEIGHT: u32 = 96;
 
-/// Shows it where there is a terminal; one that cannot be read is told and passed over.
-pub fn picture(path: &Path) {
-    if !std::io::stdout().is_terminal() {
-        return;
+/// Shows it where there is a terminal.
+pub fn picture(picture: &RgbaImage) {
+    if std::io::stdout().is_terminal() {
+        let small = DynamicImage::from(picture.clone()).resize(WIDTH, HEIGHT, FilterType::Triangle);
+        print!("{}", text(&small.to_rgb8()));
     }
-    let read = std::fs::read(path).map_err(|e| e.to_string());
-    match read.and_then(|bytes| image::load_from_memory(&bytes).map_err(|e| e.to_string())) {
-        Ok(picture) => print!("{}", text(&picture.resize(WIDTH, HEIGHT, FilterType::Triangle).to_rgb8())),
-        Err(why) => eprintln!("{}: is not shown ({why})", path.display()),
+}
+
+/// A cleared screen.
+pub fn nothing() {
+    if std::io::stdout().is_terminal() {
+        print!("\x1b[2J\x1b[H");
     }
 }
 

@@ -37,12 +37,40 @@ struct Packed<C> {
     engine: Engine,
 }
 
-impl<C> Packed<C> {
+/// Packed weights.
+trait Packs {
+    fn bytes(&self) -> usize;
+}
+
+impl Packs for kernels::Conv3 {
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+}
+
+impl Packs for Conv {
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+}
+
+impl Packs for Doubled {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Winograd(conv) => conv.bytes(),
+            Self::Quarters(quarters) => quarters.0.iter().map(Conv::bytes).sum(),
+        }
+    }
+}
+
+impl<C: Packs> Packed<C> {
     fn new(at: &At, inputs: Parts, outputs: usize, bias: bool, pack: impl FnOnce(&Engine, &[f32]) -> C) -> Self {
         let weight = at.floats("weight", &[outputs, inputs.channels(), 3, 3]);
         let bias = if bias { at.floats("bias", &[outputs]) } else { vec![0.0; outputs] };
         let engine = at.engine.clone();
-        Self { conv: pack(&engine, &weight), affine: Affine::bias(&bias), inputs, outputs, engine }
+        let conv = pack(&engine, &weight);
+        engine.holds(conv.bytes());
+        Self { conv, affine: Affine::bias(&bias), inputs, outputs, engine }
     }
 
     /// Row by row, to maps `times` the size, `over` it.
@@ -62,7 +90,7 @@ enum Kind<C> {
     Plain(Plain),
 }
 
-impl<C> Kind<C> {
+impl<C: Packs> Kind<C> {
     fn new(
         at: &At,
         inputs: Parts,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -46,11 +46,31 @@ pub struct Engine {
     keys: Arc<Mutex<HashMap<KeysForm, Keys>>>,
     /// Nanoseconds, by [`Work`].
     spent: Arc<[AtomicU64; WORKS.len()]>,
+    /// Bytes of weights.
+    weights: Arc<AtomicUsize>,
 }
 
 impl Engine {
     pub fn new(pool: &Pool, set: Instructions, element: Element) -> Self {
-        Self { pool: pool.clone(), set, element, maps: Maps::default(), keys: Arc::default(), spent: Arc::default() }
+        Self {
+            pool: pool.clone(),
+            set,
+            element,
+            maps: Maps::default(),
+            keys: Arc::default(),
+            spent: Arc::default(),
+            weights: Arc::default(),
+        }
+    }
+
+    /// Counts the weights of a layer.
+    pub fn holds(&self, bytes: usize) {
+        self.weights.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Memory of all layers, and of the maps between them.
+    pub fn bytes(&self) -> usize {
+        self.weights.load(Ordering::Relaxed) + self.maps.bytes()
     }
 
     /// Does some work, and counts its time.

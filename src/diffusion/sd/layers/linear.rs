@@ -28,6 +28,7 @@ impl Packed {
         let shape = ConvShape::linear(width, outputs_of_conv).of_parts(&inputs).of(engine.element).makes(makes);
         let channel = |lane: usize| if gated { Some(lane) } else { lanes[lane] };
         let conv = Conv::new(engine.set, shape, |o, _, i| channel(o).map_or(0.0, |o| weight[o * width + i]));
+        engine.holds(conv.bytes());
         let bias = bias.unwrap_or_else(|| vec![0.0; weight.len() / width.max(1)]);
         let affine = if gated {
             Affine::gate(&bias)

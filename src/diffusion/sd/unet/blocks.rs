@@ -106,7 +106,7 @@ impl Resnet {
 }
 
 /// From this level on maps are 8 x 8 pixels, of pictures of 512 x 512.
-const COARSE: usize = 3;
+pub(super) const COARSE: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
