@@ -15,6 +15,7 @@ pub mod app;
 pub mod control;
 pub mod diffusion;
 pub mod encoder;
+pub mod half;
 pub mod kernels;
 pub mod latent;
 pub mod pickle;

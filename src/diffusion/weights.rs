@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use safetensors::{Dtype, SafeTensors};
 
+use crate::half::f32_from_f16;
+
 /// The numbers of a model file and what its head says.
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
@@ -89,36 +91,9 @@ fn listed(what: &str, names: Vec<String>) -> Option<String> {
     }
 }
 
-/// IEEE 754 half precision, subnormals and infinities included.
-fn f32_from_f16(bits: u16) -> f32 {
-    let sign = u32::from(bits >> 15) << 31;
-    let (exponent, fraction) = (u32::from(bits >> 10) & 31, u32::from(bits) & 0x3ff);
-    match exponent {
-        0 => f32::from_bits(sign | (fraction as f32 * 2.0_f32.powi(-24)).to_bits()),
-        31 => f32::from_bits(sign | 0x7f80_0000 | (fraction << 13)),
-        _ => f32::from_bits(sign | ((exponent + 112) << 23) | (fraction << 13)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_half_becomes_the_float_of_the_same_value() {
-        for bits in 0..=u16::MAX {
-            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10) & 31, f64::from(bits & 0x3ff));
-            let size = match exponent {
-                0 => fraction * 2f64.powi(-24),
-                31 if fraction == 0.0 => f64::INFINITY,
-                31 => f64::NAN,
-                _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
-            };
-            let expected = if sign == 1 { -size } else { size };
-            let found = f64::from(f32_from_f16(bits));
-            assert!(found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()), "{bits:#06x}");
-        }
-    }
 
     #[test]
     fn what_is_missing_extra_or_misshapen_is_named_and_the_rest_counted() {

@@ -133,6 +133,11 @@ impl Lanes for Neon {
         a.map(|a| unsafe { vdivq_f32(vdupq_n_f32(1.0), a) })
     }
     #[inline(always)]
+    fn sqrt(self, a: V) -> V {
+        // SAFETY: as above.
+        a.map(|a| unsafe { vsqrtq_f32(a) })
+    }
+    #[inline(always)]
     fn round(self, a: V) -> V {
         // SAFETY: as above.
         a.map(|a| unsafe { vrndnq_f32(a) })

@@ -233,4 +233,20 @@ impl Row<'_> {
         // SAFETY: as in `get`.
         unsafe { *self.at(channel, x) = value }
     }
+    /// A channel of the pixels from `x` on, as many as there are up to sixteen; the last one again in the places left.
+    #[inline(always)]
+    pub fn read(&self, channel: usize, x: usize) -> [f32; 16] {
+        let (first, last) = (self.at(channel, x), (self.width - 1 - x).min(15));
+        // SAFETY: as in `get`; none is behind the last pixel of the row.
+        std::array::from_fn(|i| unsafe { *first.add(i.min(last) * self.lanes) })
+    }
+    /// The other way round: what has no pixel is left out.
+    #[inline(always)]
+    pub fn write(&mut self, channel: usize, x: usize, values: &[f32; 16]) {
+        let first = self.at(channel, x);
+        for (i, value) in values.iter().enumerate().take(self.width - x) {
+            // SAFETY: as in `read`.
+            unsafe { *first.add(i * self.lanes) = *value }
+        }
+    }
 }

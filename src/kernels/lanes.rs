@@ -67,6 +67,7 @@ pub(super) trait Lanes: Copy + Send + Sync {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// 1 / a, to about float32 precision.
     fn recip(self, a: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
     /// To the nearest integer.
     fn round(self, a: Self::V) -> Self::V;
     /// 2^n for whole n in -126..=127.

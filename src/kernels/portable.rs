@@ -105,6 +105,10 @@ impl Lanes for Portable {
         a.map(|a| 1.0 / a)
     }
     #[inline(always)]
+    fn sqrt(self, a: V) -> V {
+        a.map(f32::sqrt)
+    }
+    #[inline(always)]
     fn round(self, a: V) -> V {
         // Adding and taking away 1.5 x 2^23 rounds to even without a call into the C library; good for |a| < 2^22.
         const BIG: f32 = 12_582_912.0;

@@ -14,6 +14,7 @@ use super::{
     PickleError, archive, legacy,
     machine::{Arena, Id, Node, Reader, run},
 };
+use crate::half::f32_from_f16;
 
 /// How deep dicts lie in each other, and how many values are looked at, before a file is called a trap.
 const DEEPEST: usize = 32;
@@ -127,13 +128,6 @@ impl Stored {
             fits
         })
     }
-}
-
-fn f32_from_f16(half: u16) -> f32 {
-    let bits = u32::from(half);
-    let size = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
-    let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
-    f32::from_bits(size.to_bits() | special | (bits & 0x8000) << 16)
 }
 
 type Storages = BTreeMap<String, Range<usize>>;

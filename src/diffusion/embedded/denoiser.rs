@@ -126,7 +126,7 @@ impl Buffers {
         }
         self.seen.limit(2, BLUR_LIMIT);
         self.seen.fill_from_four(NOISE_AT, noise);
-        guides::fill(pool, &mut self.seen, PLACE_AT, asked);
+        guides::fill(self.set, pool, &mut self.seen, PLACE_AT, asked);
         &self.seen
     }
 }

@@ -1,7 +1,7 @@
 //! lines.py's `guides`: where each cell lies to the lines that pictures are composed of.
 //!
 //! Sine and cosine of phases, and limited distances from ridges, curtains, shores and petals: they spare the denoiser the
-//! learning of periodic and steep functions of the blurs. Once a picture, row by row on the pool.
+//! learning of periodic and steep functions of the blurs. Once a picture, row by row on the pool, sixteen cells at a time.
 
 mod landscape;
 mod pattern;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diffusion::Conditioning,
-    kernels::{Grid, Pool},
+    kernels::{Formulas, Grid, Instructions, Number, Pool, Row, Sixteen},
 };
 
 /// In this order: rings and arcs, two lattices, aurora, mountains, surf, panes.
@@ -22,6 +22,8 @@ pub(super) const GUIDES: usize =
 const EDGE: f32 = 2.5;
 /// Blurs of the latent, four channels each.
 const BLURS: usize = 28;
+/// Cells at a time.
+const AT_ONCE: usize = 16;
 
 /// What is the same in the whole picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,15 +59,15 @@ impl Asked {
     }
 }
 
-/// One cell: its blurs and its place.
-struct Cell<'a> {
+/// A cell, or sixteen: blurs and place.
+struct Cell<'a, N> {
     asked: &'a Asked,
-    blurs: [f32; BLURS],
+    blurs: [N; BLURS],
     /// From the middle, y from -1 to 1, and both in cells.
-    y: f32,
-    x: f32,
+    y: N,
+    x: N,
     iy: f32,
-    ix: f32,
+    ix: N,
 }
 
 /// Blurs by their widths in cells, across and down.
@@ -80,57 +82,83 @@ enum Blur {
     Tall4x8,
 }
 
-impl Cell<'_> {
-    fn field(&self, channel: usize, blur: Blur) -> f32 {
+impl<N: Number> Cell<'_, N> {
+    #[inline(always)]
+    fn field(&self, channel: usize, blur: Blur) -> N {
         self.blurs[4 * blur as usize + channel]
     }
 
     /// A distance in units of y, limited: -1 and 1 are [`EDGE`] cells away.
-    fn near(&self, distance: f32) -> f32 {
-        near_cells(distance / self.asked.cell)
+    #[inline(always)]
+    fn near(&self, distance: N) -> N {
+        near_cells(distance * (1.0 / self.asked.cell))
     }
 }
 
-fn near_cells(distance: f32) -> f32 {
-    (distance / EDGE).clamp(-1.0, 1.0)
+#[inline(always)]
+fn near_cells<N: Number>(distance: N) -> N {
+    (distance * (1.0 / EDGE)).within(-1.0, 1.0)
 }
 
-/// Writes one guide after the other.
-struct Out<'a> {
-    values: &'a mut [f32; GUIDES],
+/// Takes one guide after the other.
+struct Out<N> {
+    values: [N; GUIDES],
     at: usize,
 }
 
-impl Out<'_> {
-    fn push(&mut self, value: f32) {
+impl<N: Number> Out<N> {
+    #[inline(always)]
+    fn push(&mut self, value: N) {
         self.values[self.at] = value;
         self.at += 1;
     }
 
     /// Sine and cosine of a phase in turns.
-    fn push_phase(&mut self, turns: f32) {
-        let (sin, cos) = (turns * std::f32::consts::TAU).sin_cos();
+    #[inline(always)]
+    fn push_phase(&mut self, turns: N) {
+        let (sin, cos) = turns.wave();
         self.push(sin);
         self.push(cos);
     }
 }
 
 /// From the blurs in the first two blocks and the coordinates at channel `place`, to the channels behind these.
-pub(super) fn fill(pool: &Pool, seen: &mut Grid, place: usize, asked: &Asked) {
+pub(super) fn fill(set: Instructions, pool: &Pool, seen: &mut Grid, place: usize, asked: &Asked) {
     let middle = |n: usize| (n as f32 - 1.0) / 2.0;
     let (middle_y, middle_x) = (middle(seen.height()), middle(seen.width()));
     seen.each_row(pool, |row, cells| {
-        for column in 0..cells.width() {
+        set.compute(OfRow { cells, place, asked, iy: row as f32 - middle_y, middle_x });
+    });
+}
+
+/// The guides of a row.
+struct OfRow<'a, 'b> {
+    cells: &'a mut Row<'b>,
+    place: usize,
+    asked: &'a Asked,
+    iy: f32,
+    middle_x: f32,
+}
+
+impl Formulas for OfRow<'_, '_> {
+    #[inline(always)]
+    fn run<S: Sixteen>(self, s: S) {
+        let Self { cells, place, asked, iy, middle_x } = self;
+        for column in (0..cells.width()).step_by(AT_ONCE) {
+            // Loops, not closures: those might become calls, which the instructions do not cross.
+            let mut blurs = [s.all(0.0); BLURS];
+            for (i, blur) in blurs.iter_mut().enumerate() {
+                *blur = s.read(&cells.read(i, column));
+            }
             let cell = Cell {
                 asked,
-                blurs: std::array::from_fn(|i| cells.get(i, column)),
-                y: cells.get(place, column),
-                x: cells.get(place + 1, column),
-                iy: row as f32 - middle_y,
-                ix: column as f32 - middle_x,
+                blurs,
+                y: s.read(&cells.read(place, column)),
+                x: s.read(&cells.read(place + 1, column)),
+                iy,
+                ix: s.read(&std::array::from_fn(|i| (column + i) as f32 - middle_x)),
             };
-            let mut values = [0.0; GUIDES];
-            let mut out = Out { values: &mut values, at: 0 };
+            let mut out = Out { values: [s.all(0.0); GUIDES], at: 0 };
             let (arc, flow) = pattern::rings(&cell, &mut out);
             pattern::lattice(&cell, 0, &mut out);
             pattern::lattice(&cell, 1, &mut out);
@@ -138,9 +166,11 @@ pub(super) fn fill(pool: &Pool, seen: &mut Grid, place: usize, asked: &Asked) {
             landscape::mountains(&cell, &mut out);
             landscape::surf(&cell, &mut out);
             pattern::panes(arc, flow, &mut out);
-            for (i, value) in values.into_iter().enumerate() {
-                cells.set(place + 2 + i, column, value);
+            let mut values = [0.0; AT_ONCE];
+            for (i, value) in out.values.iter().enumerate() {
+                s.write(*value, &mut values);
+                cells.write(place + 2 + i, column, &values);
             }
         }
-    });
+    }
 }

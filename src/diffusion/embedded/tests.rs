@@ -298,3 +298,31 @@ fn a_picture_to_start_from_shows_through() {
     let error = model.generate(&noise(8, 8), &Conditioning { start, ..with }, 1, &mut near).unwrap_err();
     assert!(error.to_string().contains("the picture to start from is 128x128"), "{error}");
 }
+
+/// Distance from grey, as a mean over the picture.
+fn colour(image: &[f32]) -> f32 {
+    let plane = image.len() / 3;
+    let apart = |i: usize| {
+        let (r, g, b) = (image[i], image[plane + i], image[2 * plane + i]);
+        (g - (r + b) / 2.0).abs() + (r - b).abs()
+    };
+    (0..plane).map(apart).sum::<f32>() / plane as f32
+}
+
+#[test]
+fn what_is_fed_back_for_seconds_keeps_its_colours() {
+    let feedback = Feedback { strength: 0.85, zoom: 0.1, rotate: 2.0, ..Feedback::default() };
+    let count = best().card().genres.len();
+    for genre in 0..count {
+        let mut model = best();
+        let mut genres = vec![0.0; count];
+        genres[genre] = 1.0;
+        let mut paint = |hop, feedback| {
+            let with = Conditioning { feedback, genres: genres.clone(), ..Conditioning::default() };
+            colour(&model.generate_raw(&at_hop(hop, 0), &with, 1).unwrap().image)
+        };
+        let alone = paint(0, Feedback::default());
+        let most = (1..150).map(|hop| paint(hop, feedback)).fold(0.0, f32::max);
+        assert!(most < 1.5 * alone + 0.05, "genre {genre}: {most} from {alone}");
+    }
+}

@@ -145,6 +145,11 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    fn sqrt(self, a: Pair) -> Pair {
+        // SAFETY: as above.
+        unsafe { [_mm256_sqrt_ps(a[0]), _mm256_sqrt_ps(a[1])] }
+    }
+    #[inline(always)]
     fn round(self, a: Pair) -> Pair {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
         // SAFETY: as above.

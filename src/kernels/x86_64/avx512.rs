@@ -186,6 +186,11 @@ macro_rules! avx512 {
                 }
             }
             #[inline(always)]
+            fn sqrt(self, a: __m512) -> __m512 {
+                // SAFETY: as above.
+                unsafe { _mm512_sqrt_ps(a) }
+            }
+            #[inline(always)]
             fn round(self, a: __m512) -> __m512 {
                 // SAFETY: as above.
                 unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }

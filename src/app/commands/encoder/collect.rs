@@ -253,6 +253,9 @@ impl Session {
         if self.marks.is_empty() {
             bail!("{}: nothing was marked, so nothing is kept", folder.display());
         }
+        // A picture that nobody has seen is nothing to learn from, and may be none.
+        let seen = |state: &State| self.marks.iter().any(|mark| mark.state == state.name);
+        self.states.retain(|state| state.picture.is_none() || seen(state));
         let width = self.width;
         npy::write_array(&folder.join("signal.npy"), &[self.samples.len() / width, width], &self.samples)?;
         for (n, picture) in self.states.iter_mut().filter_map(|state| state.picture.as_mut()).enumerate() {

@@ -4,8 +4,11 @@ use std::{borrow::Cow, path::Path, sync::Arc};
 
 use safetensors::Dtype;
 
-use super::{Mapped, Refusal, foreign, mapped};
-use crate::pickle::{self, PickleError, Torch};
+use super::{Mapped, Refusal, foreign};
+use crate::{
+    half::{LARGEST_HALF, f16_from_f32},
+    pickle::{self, PickleError, Torch},
+};
 
 #[derive(Clone)]
 pub enum Source {
@@ -109,7 +112,7 @@ impl Piece {
     pub fn halve(&mut self) {
         let narrow = matches!(self.own, Dtype::F32 | Dtype::BF16 | Dtype::F64);
         if narrow
-            && self.from.iter().all(|(s, n)| floats(self.own, &s.bytes(n)).all(|v| v.abs() < mapped::LARGEST_HALF))
+            && self.from.iter().all(|(s, n)| floats(self.own, &s.bytes(n)).all(|v| v.abs() < LARGEST_HALF))
         {
             self.dtype = Dtype::F16;
         }
@@ -127,7 +130,7 @@ impl Piece {
             if self.dtype == self.own {
                 bytes.extend_from_slice(&found);
             } else {
-                bytes.extend(floats(self.own, &found).flat_map(|v| mapped::f16_from_f32(v).to_le_bytes()));
+                bytes.extend(floats(self.own, &found).flat_map(|v| f16_from_f32(v).to_le_bytes()));
             }
         }
         if let ([rows, columns], true) = (&self.shape[..], self.transposed) {
