@@ -111,9 +111,7 @@ impl Piece {
     /// Float numbers as halves, but those that halves do not hold.
     pub fn halve(&mut self) {
         let narrow = matches!(self.own, Dtype::F32 | Dtype::BF16 | Dtype::F64);
-        if narrow
-            && self.from.iter().all(|(s, n)| floats(self.own, &s.bytes(n)).all(|v| v.abs() < LARGEST_HALF))
-        {
+        if narrow && self.from.iter().all(|(s, n)| floats(self.own, &s.bytes(n)).all(|v| v.abs() < LARGEST_HALF)) {
             self.dtype = Dtype::F16;
         }
     }
