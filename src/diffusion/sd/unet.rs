@@ -5,6 +5,7 @@
 //! depends on the text alone (keys and values of the cross-attention, SDXL's added embedding) is computed once a prompt.
 
 mod blocks;
+mod branch;
 mod time;
 mod transformer;
 
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::kernels::{Element, Keys, Parts};
 use blocks::{Level, Middle, Side};
+use branch::Branch;
 
 pub use blocks::Resnet;
 pub use time::{guidance_features, sinusoids};
@@ -104,7 +106,7 @@ impl UnetConfig {
 pub struct Prepared {
     /// Of each cross-attention.
     words: Vec<Words>,
-    /// SDXL's added embedding, (rows, 4 x channels).
+    /// What joins the embedded timestep: SDXL's added embedding, DreamDiffusion's branch; (rows, 4 x channels).
     added: Option<Tensor>,
 }
 
@@ -154,6 +156,7 @@ pub struct Unet {
     time: [Linear; 2],
     guidance: Option<Linear>,
     added: Option<[Linear; 2]>,
+    branch: Option<Branch>,
     down: Vec<Level>,
     middle: Middle,
     up: Vec<Level>,
@@ -177,6 +180,7 @@ impl Unet {
             let at = at.on(&exact).at("add_embedding");
             [Linear::new(&at.at("linear_1"), a.inputs, width), Linear::new(&at.at("linear_2"), width, width)]
         });
+        let branch = Branch::new(at, config.cross, width)?;
         let mut down = Vec::new();
         for level in 0..channels.len() {
             down.push(Level::new(&at.at(format!("down_blocks.{level}")), &config, level, Side::Down, &mut slots)?);
@@ -200,6 +204,7 @@ impl Unet {
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
             added,
+            branch,
             down,
             middle,
             up,
@@ -207,6 +212,11 @@ impl Unet {
             conv_out: Conv3::new(&at.at("conv_out"), base, config.outputs)?,
             config,
         })
+    }
+
+    /// How many words DreamDiffusion's branch takes, where there is one.
+    pub fn words_of_branch(&self) -> Option<usize> {
+        self.branch.as_ref().map(|branch| branch.words)
     }
 
     pub fn config(&self) -> &UnetConfig {
@@ -236,7 +246,7 @@ impl Unet {
                     Tensor::cat(&[pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
                 Some(second.forward(&silu(&first.forward(&both)?)?)?)
             }
-            _ => None,
+            _ => self.branch.as_ref().map(|branch| branch.forward(text)).transpose()?,
         };
         Ok(Prepared { words, added })
     }
