@@ -24,6 +24,7 @@ mod schedule;
 mod text;
 mod unet;
 mod vae;
+mod vision;
 
 use std::{path::Path, sync::Arc};
 
@@ -40,6 +41,7 @@ pub use reader::Embedded;
 pub use schedule::{Begin, Past, Prediction, Sampler, Schedule, ScheduleConfig, Spacing, Step};
 pub use text::{Blend, Tokens, blends};
 pub use unet::Prepared;
+pub use vision::Vision;
 
 use autoencoders::Autoencoders;
 use files::{Lora, Parts};

@@ -25,6 +25,7 @@ pub use companions::{Configs, Json};
 pub use convert::{Conversion, convert};
 pub use dreamdiffusion::holds_encoder;
 pub use embedding::{EmbeddingUse, learned};
+pub use folder::weights;
 pub use lora::{Lora, LoraUse, Places};
 pub use mapped::Mapped;
 pub use source::Source;
