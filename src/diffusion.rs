@@ -43,6 +43,8 @@ pub struct Conditioning {
     pub scene: Vec<f32>,
     /// Further context tokens, (tokens, [`Card::context_width`]) row by row, from a signal encoder; may be empty.
     pub context: Vec<f32>,
+    /// What a signal says in the place of a text, for Stable Diffusion.
+    pub signal: Option<SignalWords>,
     /// What is to be seen, for models that read; none is the empty prompt.
     pub text: Option<sd::Text>,
     /// How Stable Diffusion paints; other models have one way.
@@ -54,6 +56,16 @@ pub struct Conditioning {
     /// Pictures do not wait for what takes long (a text that is encoded, a LoRA that is read): it happens on another
     /// thread, and what was there before goes on meanwhile. Otherwise the same requests give the same pictures.
     pub live: bool,
+}
+
+/// Words for a U-Net that an encoder made of a signal, in the place of a text's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignalWords {
+    /// (words, width) row by row.
+    pub values: Arc<[f32]>,
+    pub width: usize,
+    /// 0 leaves the text alone, 1 leaves only these, straight between.
+    pub weight: f32,
 }
 
 /// A finished picture. `rgba.len() == 4 * width * height`, rows from the top, sRGB, alpha 255.
@@ -91,6 +103,10 @@ pub struct Card {
     pub usual_steps: usize,
     /// Whether it is told by [`Conditioning::text`] what is to be seen, rather than by genres.
     pub reads_text: bool,
+    /// It has no text model: what is to be seen is said by [`Conditioning::signal`] alone.
+    pub needs_signal: bool,
+    /// Words that stand for a text, and numbers a word; zeros where the model takes none.
+    pub words: [usize; 2],
     pub weights: usize,
     /// Memory that it will take, before any picture: about.
     pub bytes: u64,

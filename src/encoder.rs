@@ -17,6 +17,7 @@ pub mod figure;
 mod files;
 pub mod head;
 pub mod layers;
+pub mod mappers;
 mod net;
 pub mod pairs;
 mod position;

@@ -222,6 +222,22 @@ pub struct DreamArgs {
     /// The numbers of the model's products, for a model that has a choice
     #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
+    /// The signal that says what to paint, through the encoder of --encoder or of the model itself (DreamDiffusion);
+    /// --set /encoder/amount says how much it counts beside a prompt (all of it if left out)
+    #[arg(short, long, value_name = "SOURCE", conflicts_with = "cond")]
+    pub source: Option<String>,
+    /// The moment of the signal at which the encoder's window ends (the first possible one if left out)
+    #[arg(long, value_name = "SECONDS", requires = "source", allow_negative_numbers = true, value_parser = values::moment)]
+    pub at: Option<f64>,
+    /// Take the samples of --source as they are: no filters, no resampling, no normalisation
+    #[arg(long, requires = "source")]
+    pub raw_input: bool,
+    /// The encoder with a head that reads --source: a .safetensors file, or rat
+    #[arg(long, value_name = "ENCODER")]
+    pub encoder: Option<String>,
+    /// What an encoder said, instead of --source: its tokens (128x1024 of DreamDiffusion's), or words (77x768)
+    #[arg(long, value_name = "FILE.npy")]
+    pub cond: Option<PathBuf>,
     /// A LoRA file and its strength, for a model that takes them
     #[arg(long, value_name = "FILE[:STRENGTH]")]
     pub lora: Vec<String>,

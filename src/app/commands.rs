@@ -24,6 +24,7 @@ mod models;
 mod params;
 mod start_picture;
 pub mod state_report;
+mod window;
 
 /// Does what was typed.
 pub fn run(command: Command) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::{
     state::Mood,
 };
 
-use super::steering::Prompts;
+use super::steering::{Prompts, words};
 
 /// What the signal thread reads.
 pub struct SignalDials {
@@ -189,6 +189,10 @@ impl DreamDials {
     pub fn steered(&self, mood: &Mood, steering: Option<(&Steering, f32)>) -> Conditioning {
         let mut asked = self.conditioning_in(mood);
         let Some((steering, amount)) = steering.filter(|(_, amount)| *amount > 0.0) else { return asked };
+        if steering.targets.are_words() {
+            asked.signal = self.card.reads_text.then(|| words(steering, amount));
+            return asked;
+        }
         let Card { genres, scene, context_width, .. } = &self.card;
         let toward = |own: f32, goal: f32| own + amount * (goal - own);
         let sum: f32 = asked.genres.iter().sum();

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 use crate::{
     Stamp,
     control::{Handle, Origin, SetError, Table, Value},
+    diffusion::{self, Meant, sd},
     encoder::{
         feed,
         head::Steering,
@@ -23,16 +24,42 @@ use crate::{
 /// What the encoder is set to.
 struct Dials {
     file: Handle,
+    model: Handle,
     amount: Handle,
     every: Handle,
     glide: Handle,
 }
 
+/// None: the model that paints has no encoder of its own.
+type Opened = Result<Option<Steerer>, String>;
+
+/// Where the encoder is from.
+#[derive(Clone, PartialEq)]
+enum Place {
+    File(Arc<str>),
+    /// The model that paints, which may bring its own.
+    Model(Arc<str>),
+}
+
 enum Engine {
     None,
-    Loading(Receiver<Result<Steerer, String>>),
+    Loading(Receiver<Opened>),
     Here(Box<Steerer>),
     Thread(Worker),
+}
+
+impl Place {
+    fn open(&self) -> Opened {
+        let opened = match self {
+            Self::File(name) => Steerer::open(name).map(Some),
+            // A model that is not there is told by who plays it.
+            Self::Model(name) => match diffusion::find(name) {
+                Ok(Meant::Path(path)) if sd::holds_encoder(&path) => Steerer::open_file(&path).map(Some),
+                _ => Ok(None),
+            },
+        };
+        opened.map_err(|error| error.to_string())
+    }
 }
 
 /// The encoder beside a line.
@@ -40,7 +67,7 @@ pub struct EncoderLine {
     table: Table,
     dials: Dials,
     threaded: bool,
-    file: Arc<str>,
+    place: Place,
     engine: Engine,
     goal: Option<Steering>,
     steering: Option<Steering>,
@@ -54,6 +81,7 @@ impl EncoderLine {
     pub fn new(table: &Table) -> Result<Self, SetError> {
         let dials = Dials {
             file: table.handle("/encoder/file")?,
+            model: table.handle("/dream/model")?,
             amount: table.handle("/encoder/amount")?,
             every: table.handle("/encoder/every")?,
             glide: table.handle("/encoder/glide")?,
@@ -62,7 +90,7 @@ impl EncoderLine {
             table: table.clone(),
             dials,
             threaded: false,
-            file: "".into(),
+            place: Place::Model("".into()),
             engine: Engine::None,
             goal: None,
             steering: None,
@@ -141,13 +169,15 @@ impl EncoderLine {
         drop(self.table.set("/encoder/ms", Value::Float(f64::from(made.took_ms)), Origin::Program));
     }
 
-    /// Loads another file when one is named; not before it has a weight.
+    /// Loads another encoder when one is named, or when a model plays that brings one; not before it has a weight.
     fn load_what_is_named(&mut self, wanted: bool) {
         let file = self.dials.file.text();
-        if *file != *self.file && (wanted || file.is_empty()) {
-            self.file = Arc::clone(&file);
+        let is_gone = file.is_empty() && matches!(self.place, Place::File(_));
+        let place = if file.is_empty() { Place::Model(self.dials.model.text()) } else { Place::File(file) };
+        if place != self.place && (wanted || is_gone) {
             (self.goal, self.steering, self.last_stretch) = (None, None, None);
-            self.engine = if file.is_empty() { Engine::None } else { self.begin_to_load(file.to_string()) };
+            self.engine = self.begin_to_load(place.clone());
+            self.place = place;
         }
         if let Engine::Loading(loading) = &self.engine
             && let Ok(loaded) = loading.try_recv()
@@ -156,24 +186,26 @@ impl EncoderLine {
         }
     }
 
-    fn begin_to_load(&mut self, file: String) -> Engine {
+    fn begin_to_load(&mut self, place: Place) -> Engine {
         if !self.threaded {
-            let loaded = Steerer::open(&file).map_err(|error| error.to_string());
-            return self.loaded(loaded);
+            return self.loaded(place.open());
         }
         let (done, loading) = bounded(1);
         // Nobody waits only when another file was named meanwhile.
-        let body = move || drop(done.send(Steerer::open(&file).map_err(|error| error.to_string())));
+        let body = move || drop(done.send(place.open()));
         match std::thread::Builder::new().name("encoder loader".into()).spawn(body) {
             Ok(_) => Engine::Loading(loading),
             Err(error) => self.loaded(Err(format!("the encoder cannot be loaded: {error}"))),
         }
     }
 
-    fn loaded(&mut self, loaded: Result<Steerer, String>) -> Engine {
-        let engine = loaded.and_then(|steerer| match self.threaded {
-            false => Ok(Engine::Here(Box::new(steerer))),
-            true => Worker::start(steerer).map(Engine::Thread).map_err(|e| format!("the encoder has no thread: {e}")),
+    fn loaded(&mut self, loaded: Opened) -> Engine {
+        let engine = loaded.and_then(|steerer| match (steerer, self.threaded) {
+            (None, _) => Ok(Engine::None),
+            (Some(steerer), false) => Ok(Engine::Here(Box::new(steerer))),
+            (Some(steerer), true) => {
+                Worker::start(steerer).map(Engine::Thread).map_err(|e| format!("the encoder has no thread: {e}"))
+            }
         });
         engine.unwrap_or_else(|why| {
             self.say(format!("{why}; nothing is steered"));
@@ -203,10 +235,7 @@ impl EncoderLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        app::{dials::DreamDials, full_table, line::Line},
-        diffusion,
-    };
+    use crate::app::{dials::DreamDials, full_table, line::Line};
 
     /// The steerings of the first hops, with what the box is asked then.
     fn played(settings: &[&str], hops: u64) -> (Line, DreamDials) {

@@ -65,6 +65,7 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     }
     usual_steps(&table, model.card())?;
     steps_of_preset(&desk, model.card())?;
+    listen(&table, model.card())?;
     warnings.extend(set_typed(&table, &args.set)?);
     if let Some(source) = &args.effects_source {
         table.set(EFFECTS, Value::text(source), Origin::CommandLine)?;
@@ -96,6 +97,15 @@ pub fn usual_steps(table: &Table, card: &Card) -> Result<()> {
     Ok(())
 }
 
+/// A model that only a signal steers is steered by it, unless it was said how much.
+pub fn listen(table: &Table, card: &Card) -> Result<()> {
+    let amount = table.handle("/encoder/amount")?;
+    if card.needs_signal && amount.f32() == 0.0 {
+        table.set("/encoder/amount", Value::Float(1.0), Origin::Program)?;
+    }
+    Ok(())
+}
+
 /// A preset that brings its own model says how many steps that one takes, before it is there and its range is known.
 pub fn steps_of_preset(desk: &Desk, card: &Card) -> Result<()> {
     if let Some(steps) = desk.current().and_then(|preset| preset.steps_of_its_model()).filter(|_| card.reads_text) {
@@ -112,7 +122,7 @@ pub fn steps_of_model(desk: &Desk, name: &str, card: &Card) -> Result<()> {
         None => Value::Int(i64::try_from(card.usual_steps)?),
     };
     desk.table().set("/dream/steps", steps, Origin::Preset)?;
-    Ok(())
+    listen(desk.table(), card)
 }
 
 /// The table as it is before anything was typed: for `wavedream params` and the checks of presets.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::{
     control::{Handle, Motion, SetError, Table, Value},
-    diffusion::sd::blends,
+    diffusion::{SignalWords, sd::blends},
+    encoder::head,
     state::{GenreMix, Mood, STATE_NAMES, STATES},
 };
 
@@ -16,6 +17,11 @@ const GENRES: &str = "/dream/genre/";
 const LEAST: f32 = 1e-4;
 /// A text is encoded anew for each other blend: shares go in steps.
 const SHARE_STEPS: f32 = 12.0;
+
+/// What an encoder says in the place of a prompt, and how much it counts.
+pub fn words(said: &head::Steering, amount: f32) -> SignalWords {
+    SignalWords { values: said.context.as_slice().into(), width: said.targets.context_width, weight: amount }
+}
 
 /// Follows `/steer`.
 pub struct Steering {

@@ -165,10 +165,13 @@ fn feedback() -> Vec<Param> {
 fn encoder() -> Vec<Param> {
     vec![
         Param::text("/encoder/file", "").setup().about(
-            "The encoder through which the signal steers the picture: a file of `wavedream encoder align`, or rat.",
+            "The encoder through which the signal steers the picture: a file of `wavedream encoder align`, or rat; a \
+             DreamDiffusion brings its own.",
         ),
-        Param::float("/encoder/amount", 0.0, 1.0, 0.0)
-            .about("How far the encoder moves genre, mood and context of the picture; 0 leaves them to the dials."),
+        Param::float("/encoder/amount", 0.0, 1.0, 0.0).about(
+            "How far the encoder moves genre, mood and context of the picture, or its words for Stable Diffusion; 0 \
+                 leaves them to the dials and the prompt.",
+        ),
         Param::int("/encoder/every", 1, 300, 6)
             .unit("hops")
             .setup()

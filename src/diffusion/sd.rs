@@ -24,6 +24,7 @@ mod schedule;
 mod text;
 mod unet;
 mod vae;
+mod vision;
 
 use std::{path::Path, sync::Arc};
 
@@ -35,11 +36,12 @@ use crate::{
 };
 
 pub use config::Family;
-pub use files::{About, Conversion, EmbeddingUse, LoraUse, Refusal, Sort, about, convert, is_ours};
+pub use files::{About, Conversion, EmbeddingUse, LoraUse, Refusal, Sort, about, convert, holds_encoder, is_ours};
 pub use reader::Embedded;
 pub use schedule::{Begin, Past, Prediction, Sampler, Schedule, ScheduleConfig, Spacing, Step};
 pub use text::{Blend, Tokens, blends};
 pub use unet::Prepared;
+pub use vision::Vision;
 
 use autoencoders::Autoencoders;
 use files::{Lora, Parts};
@@ -48,7 +50,6 @@ use rack::Rack;
 use reader::Reader;
 use run::{Passes, Run, Stream};
 use said::{Said, Time};
-use text::Clip;
 use unet::Unet;
 
 /// Pixels a latent cell, each way.
@@ -126,6 +127,8 @@ pub struct StableDiffusion {
     notes: Vec<String>,
     /// The decoder that was missed, so that it is told once.
     missed: Option<DecoderChoice>,
+    /// That nothing reads a prompt was told.
+    told_deaf: bool,
     card: crate::diffusion::Card,
 }
 
@@ -137,6 +140,25 @@ impl StableDiffusion {
             Lora::open(&used.path)?.apply(&mut parts, used.strength)?;
         }
         Self::build(parts, settings, pool)
+    }
+
+    /// What the text model of a checkpoint says of some prompts, (words, numbers) each, without making the rest ready.
+    pub fn words_of(path: &Path, prompts: &[&str], pool: &Pool) -> std::result::Result<Vec<Tensor>, Refusal> {
+        let parts = files::open(path)?;
+        let engine = Engine::new(pool, Instructions::best(), Element::Float32);
+        let reader = Reader::new(&parts, &[], &engine)?;
+        if reader.clip.is_none() {
+            return Err(Refusal::new(
+                path,
+                "has no text model, so it says nothing of a prompt; give an ordinary checkpoint",
+            ));
+        }
+        let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot read a prompt: {e}"));
+        prompts
+            .iter()
+            .map(|prompt| reader.embed(prompt, Blend::Linear)?.words.squeeze(0))
+            .collect::<Result<_>>()
+            .map_err(failed)
     }
 
     /// What a checkpoint is, without making it ready to run.
@@ -157,32 +179,14 @@ impl StableDiffusion {
         let (tensors, config) = &parts.unet;
         let unet = Unet::new(&At::root(tensors, &engine), config.clone()).map_err(failed)?;
         tensors.check("unet", &path)?;
-        let (tensors, config) = &parts.text;
-        let (is_clip, width) = (config.width, unet.config().cross);
-        let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
-        tensors.check("text_encoder", &path)?;
-        let clip_2 = match &parts.text_2 {
-            None => None,
-            Some((tensors, config)) => {
-                let clip = Clip::new(&At::root(tensors, &exact), config.clone()).map_err(failed)?;
-                tensors.check("text_encoder_2", &path)?;
-                Some(clip)
-            }
-        };
-        let (mut clip, mut clip_2) = (clip, clip_2);
-        let learned = files::learned(&parts, &settings.embeddings)?;
-        clip.learn(&learned[0]).map_err(failed)?;
-        clip_2.as_mut().map_or(Ok(()), |clip| clip.learn(&learned[1])).map_err(failed)?;
-        let text_width = is_clip + parts.text_2.as_ref().map_or(0, |t| t.1.width);
-        if text_width != width {
-            let what = format!(
-                "has text models of {text_width} channels, but its U-Net takes {width}; its parts are of different models"
-            );
+        if let Some(words) = unet.words_of_branch().filter(|words| *words != parts.words) {
+            let what =
+                format!("does not fit together: {} words come to its U-Net, whose branch takes {words}", parts.words);
             return Err(Refusal::new(&path, what));
         }
         let autoencoders = Autoencoders::new(&parts, &settings, &exact)?;
         let card = model::card(&parts, &settings);
-        let reader = Arc::new(Reader { family: parts.family, padding: parts.padding, clip, clip_2, learned });
+        let reader = Arc::new(Reader::new(&parts, &settings.embeddings, &exact)?);
         Ok(Self {
             engine,
             rack: Rack::new(&parts, &exact),
@@ -201,6 +205,7 @@ impl StableDiffusion {
             size: None,
             notes: Vec::new(),
             missed: None,
+            told_deaf: false,
             card,
         })
     }

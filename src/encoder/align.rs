@@ -3,7 +3,7 @@
 //! Losses: the genres, mood and scene of the state (where it names any); the diffusion loss, which is the squared error
 //! between the latent that the box makes when it is steered and the one it should make, through the box itself
 //! ([`crate::diffusion::Twin`]); and one minus the cosine between a projection of the signal's tokens and the features
-//! of the picture (its latent by the box's own encoder). The last blocks of the encoder are trained along.
+//! of the picture (what CLIP's image model sees in it, where one is given; else its latent by the box's own encoder). The last blocks of the encoder are trained along.
 //!
 //! The box's noise decides its picture, so one noise with and without the state's conditioning makes a pair of latents
 //! whose difference is the state. Half of the diffusion loss asks the context tokens alone, under a genre drawn by chance.
@@ -11,13 +11,16 @@
 mod painter;
 mod score;
 mod windows;
+mod words;
 
 pub use painter::Painter;
 pub use score::{Score, Scored, nearest, score};
 pub use windows::{Example, Label, labels, windows};
+pub use words::{Prompts, align_words, prompts, score_words};
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -25,14 +28,18 @@ use candle_core::{D, Device, Result, Tensor};
 
 use self::painter::{Easel, Lesson};
 use super::{
-    EncoderError, Net, Store,
+    EncoderError, Net, Shape, Store,
     head::{Head, Over, Said, Targets},
     layers::{Linear, Named, log_softmax, softmax},
     pairs::Pairs,
     pretrain::Watch,
     train::{self, Vars},
 };
-use crate::signal::Random;
+use crate::{
+    diffusion::sd::Vision,
+    kernels::{Pool, physical_cores},
+    signal::Random,
+};
 
 /// The diffusion loss is asked each so many steps, of so many windows a worker: it costs more than all else.
 const FLOW_EVERY: usize = 3;
@@ -52,6 +59,8 @@ pub struct Plan {
     pub learning_rate: f64,
     pub flow: f64,
     pub cosine: f64,
+    /// A folder with CLIP's image model, for the cosine; without one the box's own encoder looks.
+    pub clip: Option<PathBuf>,
     pub seed: u64,
     /// Each stretch of the signal gets the state of another: what is learnt then is chance.
     pub shuffled: bool,
@@ -88,7 +97,10 @@ pub fn align(
         windows::shuffle(&mut examples, &mut Random::new(plan.seed ^ 0x7368_7566));
     }
     let scene = painter.scene_names(pairs.iter().flat_map(|pairs| &pairs.states));
-    let lessons = painter.lessons(&labels, &scene, plan.seed)?;
+    let vision = plan.clip.as_deref().map(|folder| Vision::open(folder, &Pool::new(physical_cores()))).transpose();
+    let vision = vision.map_err(|refusal| EncoderError::Message(refusal.to_string()))?;
+    let lessons = painter.lessons(&labels, &scene, plan.seed, vision.as_ref())?;
+    drop(vision);
     let targets = Arc::new(painter.targets());
 
     let mut vars = Vars::default();
@@ -102,12 +114,8 @@ pub fn align(
         &device,
     )?;
     let first_trained = shape.depth.saturating_sub(plan.blocks);
-    let trained = |name: &str| {
-        let block = name.strip_prefix("blocks.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-        plan.blocks > 0 && (name.starts_with("norm.") || block.is_some_and(|n| n >= first_trained))
-    };
-    for (name, _) in shape.tensors().iter().filter(|(name, _)| trained(name)) {
-        vars.insert(name, &store.tensor(name)?)?;
+    for name in trained_blocks(&shape, plan.blocks) {
+        vars.insert(&name, &store.tensor(&name)?)?;
     }
     let student = Student {
         net: Net::new(&shape, &Over(&vars, store), &device)?,
@@ -153,6 +161,24 @@ pub fn align(
     Ok((together(store, &vars, &targets, &labels, &shape.metadata())?, outcome))
 }
 
+/// Names of what is trained along with a head: so many blocks at the encoder's end, and its last norm.
+fn trained_blocks(shape: &Shape, blocks: usize) -> Vec<String> {
+    let first = shape.depth.saturating_sub(blocks);
+    let is_trained = |name: &String| {
+        let block = name.strip_prefix("blocks.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+        blocks > 0 && (name.starts_with("norm.") || block.is_some_and(|n| n >= first))
+    };
+    shape.tensors().into_iter().map(|(name, _)| name).filter(is_trained).collect()
+}
+
+/// The encoder of a file without anything else.
+fn encoder_tensors(store: &Store) -> BTreeMap<String, Tensor> {
+    let own =
+        |name: &String| name.starts_with("blocks.") || name.starts_with("patch_embed.") || name.starts_with("norm.");
+    let kept = |name: &String| own(name) || name == "pos_embed" || name == "cls_token";
+    store.tensors.iter().filter(|(name, _)| kept(name)).map(|(n, t)| (n.clone(), t.clone())).collect()
+}
+
 /// Encoder and head as one file.
 fn together(
     store: &Store,
@@ -161,11 +187,7 @@ fn together(
     labels: &[Label],
     shape_head: &HashMap<String, String>,
 ) -> Result<Store> {
-    let own =
-        |name: &String| name.starts_with("blocks.") || name.starts_with("patch_embed.") || name.starts_with("norm.");
-    let kept = |name: &String| own(name) || name == "pos_embed" || name == "cls_token";
-    let mut tensors: BTreeMap<String, Tensor> =
-        store.tensors.iter().filter(|(name, _)| kept(name)).map(|(n, t)| (n.clone(), t.clone())).collect();
+    let mut tensors = encoder_tensors(store);
     for (name, slot) in vars.vars.iter().filter(|(name, _)| !name.starts_with("projection.")) {
         tensors.insert(name.clone(), slot.var.as_tensor().detach().copy()?);
     }

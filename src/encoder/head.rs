@@ -3,6 +3,9 @@
 //! Two ways out. As in DreamDiffusion (arXiv 2306.16934, section 3.2) a channel mapper and a dimension mapper make context
 //! tokens for cross-attention. The box has learnt from such tokens only what its scene says, and its genres act elsewhere:
 //! so a second, small perceptron on the mean and deviation of the tokens says genres, mood and scene themselves.
+//!
+//! Stable Diffusion needs no second way: a head without genres ([`Targets::words`]) has the mappers alone, and what they
+//! make stands in the place of the text.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,6 +17,7 @@ use candle_core::{D, Result, Tensor};
 use super::{
     Shape,
     layers::{Linear, Named, Norm, softmax},
+    mappers::Mappers,
 };
 
 /// Context tokens that are made, and the mapper's width between.
@@ -34,6 +38,16 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// Of a head that makes words for Stable Diffusion and nothing else.
+    pub fn words(word_width: usize) -> Self {
+        Self { genres: Vec::new(), scene: Vec::new(), context_width: word_width }
+    }
+
+    /// Whether the context is words for Stable Diffusion rather than tokens for the box.
+    pub fn are_words(&self) -> bool {
+        self.genres.is_empty()
+    }
+
     pub fn write(&self, head: &mut HashMap<String, String>) {
         head.insert("head.genres".into(), self.genres.join(","));
         head.insert("head.scene".into(), self.scene.join(","));
@@ -90,8 +104,7 @@ pub struct Said {
 #[derive(Debug, Clone)]
 pub struct Head {
     pub targets: Arc<Targets>,
-    channel_mapper: [Linear; 2],
-    dim_mapper: Linear,
+    mappers: Mappers,
     norm: Norm,
     fc1: Linear,
     fc2: Linear,
@@ -102,8 +115,7 @@ impl Head {
         let linear = |name: &str| Linear::new(from, &format!("head.{name}"));
         Ok(Self {
             targets,
-            channel_mapper: [linear("channel_mapper.0")?, linear("channel_mapper.1")?],
-            dim_mapper: linear("dim_mapper")?,
+            mappers: Mappers::new(from, "head")?,
             norm: Norm::new(from, "head.norm")?,
             fc1: linear("fc1")?,
             fc2: linear("fc2")?,
@@ -112,9 +124,7 @@ impl Head {
 
     /// Of an encoder's tokens (b, n, width).
     pub fn say(&self, tokens: &Tensor) -> Result<Said> {
-        let across = tokens.transpose(1, 2)?.contiguous()?;
-        let fewer = self.channel_mapper[1].forward(&self.channel_mapper[0].forward(&across)?)?;
-        let context = self.dim_mapper.forward(&fewer.transpose(1, 2)?.contiguous()?)?;
+        let context = self.mappers.forward(tokens)?;
         let mean = tokens.mean_keepdim(1)?;
         let deviation = (tokens.broadcast_sub(&mean)?.sqr()?.mean(1)? + 1e-5)?.sqrt()?;
         let pooled = Tensor::cat(&[&mean.squeeze(1)?, &deviation], D::Minus1)?;
@@ -160,6 +170,18 @@ pub struct Steering {
 }
 
 impl Steering {
+    /// Words for Stable Diffusion, as the mappers make them.
+    pub fn of_words(words: &Tensor, targets: &Arc<Targets>) -> Result<Self> {
+        Ok(Self {
+            targets: Arc::clone(targets),
+            genres: Vec::new(),
+            vivid: 0.0,
+            bright: 0.0,
+            scene: Vec::new(),
+            context: words.flatten_all()?.to_vec1()?,
+        })
+    }
+
     /// Goes this share of the way to another.
     pub fn glide_to(&mut self, goal: &Self, share: f32) {
         if self.targets != goal.targets || self.context.len() != goal.context.len() {

@@ -29,6 +29,9 @@ pub struct State {
     pub bright: f32,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scene: BTreeMap<String, f32>,
+    /// What it is in words, for a head of Stable Diffusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// A picture that looks like it, beside the file that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<PathBuf>,
@@ -66,19 +69,20 @@ pub struct Pairs {
 
 /// The four states of the synthetic rat, as the shipped head paints them.
 pub fn rat_states() -> Vec<State> {
-    let state = |name: &str, genre: &str, vivid, bright, warmth| State {
+    let state = |name: &str, genre: &str, prompt: &str, vivid, bright, warmth| State {
         name: name.to_owned(),
         genre: BTreeMap::from([(genre.to_owned(), 1.0)]),
         vivid,
         bright,
         scene: BTreeMap::from([("warmth".to_owned(), warmth)]),
+        prompt: Some(prompt.to_owned()),
         picture: None,
     };
     vec![
-        state("awake", "flowers", 0.6, 0.5, 0.6),
-        state("rest", "surf", -0.2, 0.3, 0.2),
-        state("sleep", "aurora", -0.5, -0.6, -0.7),
-        state("rem", "glass", 0.9, -0.1, 0.1),
+        state("awake", "flowers", "a meadow full of flowers in bright sunlight", 0.6, 0.5, 0.6),
+        state("rest", "surf", "calm surf on a wide beach, soft light", -0.2, 0.3, 0.2),
+        state("sleep", "aurora", "an aurora in a dark night sky over snow", -0.5, -0.6, -0.7),
+        state("rem", "glass", "a window of stained glass in vivid colours", 0.9, -0.1, 0.1),
     ]
 }
 

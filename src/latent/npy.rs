@@ -24,6 +24,8 @@ pub enum NpyError {
     Write { path: PathBuf, source: io::Error },
     #[error("{path} is not a latent: {why}")]
     NotALatent { path: PathBuf, why: String },
+    #[error("{path} holds no table of tokens: {why}")]
+    NotATable { path: PathBuf, why: String },
 }
 
 /// Writes `values` as (c, h, w).
@@ -69,6 +71,18 @@ pub fn read_many(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
 pub fn read(path: &Path) -> Result<(Shape, Vec<f32>), NpyError> {
     let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
     parse(&bytes).map_err(|why| NpyError::NotALatent { path: path.into(), why })
+}
+
+/// Reads a table, (rows, columns) or (1, rows, columns), as `encoder embed` writes it: its sides, and its values row by
+/// row.
+pub fn read_table(path: &Path) -> Result<(usize, usize, Vec<f32>), NpyError> {
+    let bytes = fs::read(path).map_err(|source| NpyError::Read { path: path.into(), source })?;
+    let sides = |sizes: &[usize]| match *sizes {
+        [height, width] | [1, height, width] if height * width > 0 => Ok(Shape { channels: 1, height, width }),
+        _ => Err(format!("its shape is {sizes:?}, and (tokens, numbers) is expected")),
+    };
+    let (shape, values) = numbers(&bytes, sides).map_err(|why| NpyError::NotATable { path: path.into(), why })?;
+    Ok((shape.height, shape.width, values))
 }
 
 fn parse(bytes: &[u8]) -> Result<(Shape, Vec<f32>), String> {

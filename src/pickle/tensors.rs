@@ -76,6 +76,17 @@ impl Torch {
         (&self.arena, self.root)
     }
 
+    /// A whole number among the settings that a trainer keeps beside the tensors, in an object of any class or in a dict:
+    /// what was set in it is read, the class is not asked for.
+    pub fn setting(&self, object: &str, name: &str) -> Option<i64> {
+        let of = self.arena.entry(self.root, object)?;
+        let settings = match self.arena.get(of) {
+            Node::Object { state: Some(state), .. } => *state,
+            _ => of,
+        };
+        self.arena.int(self.arena.entry(settings, name)?)
+    }
+
     /// The numbers of a tensor as they are in memory: rows one after the other, little-endian. Empty for no tensor.
     pub fn bytes(&self, name: &str) -> Cow<'_, [u8]> {
         let Some(stored) = self.tensors.get(name) else { return Cow::Borrowed(&[]) };

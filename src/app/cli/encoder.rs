@@ -142,6 +142,10 @@ pub struct AlignArgs {
     /// The encoder: a .safetensors file, or `rat`, which comes with the program
     #[arg(short, long, value_name = "ENCODER", default_value = "rat")]
     pub encoder: String,
+    /// Make a head of words for Stable Diffusion, in the place of a prompt: they are learnt from what this checkpoint's
+    /// text model says of each state's prompt (prompt = "…" in pairs.toml)
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["clip", "flow", "cosine"])]
+    pub words_of: Option<String>,
     /// Where encoder and head go together: what /encoder/file takes
     #[arg(short, long, value_name = "HEAD.safetensors")]
     pub output: PathBuf,
@@ -167,6 +171,10 @@ pub struct AlignTraining {
     /// Weight of the diffusion loss, through the model in the box; 0 leaves it out, which is faster
     #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
     pub flow: f64,
+    /// A CLIP image model (a folder with config.json and .safetensors) that looks at the pictures for the cosine; the
+    /// encoder of the model in the box if left out
+    #[arg(long, value_name = "FOLDER")]
+    pub clip: Option<PathBuf>,
     /// Weight of the cosine to the features of the picture; 0 leaves it out
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.3)]
     pub cosine: f64,

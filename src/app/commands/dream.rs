@@ -20,8 +20,12 @@ use crate::{
         self, Card, Conditioning, Picture, Raw, Start,
         sd::{DecoderChoice, EmbeddingUse, LoraUse, Sampler, Settings},
     },
+    encoder::head::Steering,
     latent::{Latent, Shape, noise, npy},
+    state::Mood,
 };
+
+mod signal;
 
 /// Where neither latent nor `--size` says.
 const DEFAULT_SIZE: Size = Size { width: 512, height: 512 };
@@ -32,12 +36,13 @@ pub fn run(args: &DreamArgs) -> Result<()> {
     let card = diffusion::card(&args.model)?;
     refuse_text(args, &card)?;
     let table = table(args, &card)?;
+    let steering = signal::steering(args, &card, &table)?;
     let image = args.image.as_deref().map(start_picture::open).transpose()?;
     let mut model = diffusion::load_with(&args.model, options(args)?)?;
     let dials = DreamDials::new(&table, model.card())?;
     let steps = steps_of(model.card(), args.steps.map_or(dials.steps(), |n| n as usize))?;
     let latent = latent(args, image.as_ref(), model.card())?;
-    let mut conditioning = conditioning(args, &dials);
+    let mut conditioning = conditioning(args, &dials, steering.as_ref());
     conditioning.start = image.map(|image| Start {
         picture: Arc::new(start_picture::fitted(&image, latent.shape, model.card())),
         strength: args.strength.unwrap_or(STRENGTH),
@@ -168,6 +173,9 @@ fn table(args: &DreamArgs, card: &Card) -> Result<Table> {
         }
         set(&table, &format!("/dream/genre/{name}={weight}"))?;
     }
+    if args.source.is_some() || args.cond.is_some() {
+        set(&table, "/encoder/amount=1")?;
+    }
     for setting in &args.set {
         set(&table, setting)?;
     }
@@ -175,8 +183,9 @@ fn table(args: &DreamArgs, card: &Card) -> Result<Table> {
 }
 
 /// What the table says, and over it what has an option of its own.
-fn conditioning(args: &DreamArgs, dials: &DreamDials) -> Conditioning {
-    let mut conditioning = dials.conditioning();
+fn conditioning(args: &DreamArgs, dials: &DreamDials, steering: Option<&(Steering, f32)>) -> Conditioning {
+    let steering = steering.map(|(steering, amount)| (steering, *amount));
+    let mut conditioning = dials.steered(&Mood::default(), steering);
     if let Some(text) = &mut conditioning.text {
         let typed = |typed: &Option<String>, text: &mut String| typed.iter().for_each(|typed| text.clone_from(typed));
         typed(&args.prompt, &mut text.prompt);

@@ -41,6 +41,10 @@ pub fn set_up(args: &RenderArgs, file: &Path) -> Result<(Setup, Played)> {
         usual_steps(&table, setup.model.card())?;
         pinned.push("/dream/steps".to_owned());
     }
+    if other_model && setup.model.card().needs_signal {
+        setup::listen(&table, setup.model.card())?;
+        pinned.push("/encoder/amount".to_owned());
+    }
     // The show's own is not recorded: only what can be had again moves the effects of its film.
     let recorded = show.head.start.iter().find(|(path, _)| path == EFFECTS).and_then(|(_, value)| value.as_str());
     let recorded = recorded.unwrap_or_default().to_owned();

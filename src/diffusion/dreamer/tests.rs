@@ -83,6 +83,8 @@ fn scripted(shade: u8, gate: Option<Receiver<()>>) -> Stage {
         max_steps: 1,
         usual_steps: 1,
         reads_text: false,
+        needs_signal: false,
+        words: [0; 2],
         weights: 0,
         bytes: 0,
     };

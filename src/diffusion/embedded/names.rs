@@ -84,6 +84,8 @@ impl Head {
             max_steps: MAX_STEPS,
             usual_steps: 1,
             reads_text: false,
+            needs_signal: false,
+            words: [0; 2],
             weights: weights.count(),
             bytes: 4 * weights.count() as u64,
         }

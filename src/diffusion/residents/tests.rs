@@ -48,6 +48,8 @@ fn card_of(name: &str) -> Result<Card, LoadError> {
         max_steps: 1,
         usual_steps: 1,
         reads_text: true,
+        needs_signal: false,
+        words: [0; 2],
         weights: if name.starts_with("big") { 10 } else { 4 },
         bytes: if name.starts_with("big") { 40 } else { 16 },
     })

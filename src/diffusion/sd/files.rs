@@ -7,6 +7,7 @@ mod about;
 mod back;
 mod companions;
 mod convert;
+mod dreamdiffusion;
 mod embedding;
 mod folder;
 mod foreign;
@@ -22,7 +23,9 @@ mod tensors;
 pub use about::{About, Sort, about};
 pub use companions::{Configs, Json};
 pub use convert::{Conversion, convert};
+pub use dreamdiffusion::holds_encoder;
 pub use embedding::{EmbeddingUse, learned};
+pub use folder::weights;
 pub use lora::{Lora, LoraUse, Places};
 pub use mapped::Mapped;
 pub use source::Source;
@@ -56,9 +59,12 @@ pub struct Parts {
     pub unet: (Tensors, UnetConfig),
     pub vae: Option<(Tensors, VaeConfig)>,
     pub taesd: Option<Tensors>,
-    pub text: (Tensors, ClipConfig),
+    /// None for a model that a signal steers in the place of a text (DreamDiffusion).
+    pub text: Option<(Tensors, ClipConfig)>,
     /// OpenCLIP-G of SDXL.
     pub text_2: Option<(Tensors, ClipConfig)>,
+    /// Words that the U-Net attends to.
+    pub words: usize,
     /// Words after the end of a prompt are this number.
     pub padding: u32,
     pub schedule: super::schedule::ScheduleConfig,

@@ -8,7 +8,11 @@ use std::{
 
 use candle_core::{Result, Tensor};
 
-use super::{Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Time, files::Parts, maps, numbers, unet};
+use super::{
+    Begin, DecoderChoice, FACTOR, Run, Settings, StableDiffusion, Text, Time,
+    files::{Parts, Tensors},
+    maps, numbers, unet,
+};
 use crate::{
     Stamp,
     diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
@@ -40,11 +44,13 @@ struct Painted {
 /// Of a checkpoint, with the sampler that it is loaded with.
 pub fn card(parts: &Parts, settings: &Settings) -> Card {
     let own = settings.sampler.is_none_or(|s| s == parts.schedule.sampler);
-    let texts = parts.text.0.count() + parts.text_2.as_ref().map_or(0, |t| t.0.count());
+    let count = |text: &Option<(Tensors, _)>| text.as_ref().map_or(0, |t| t.0.count());
+    let texts = count(&parts.text) + count(&parts.text_2);
     let decoder = match (&settings.decoder, &parts.vae, &parts.taesd) {
         (DecoderChoice::Own, Some((tensors, _)), _) | (_, _, Some(tensors)) => tensors.count(),
         _ => 0,
     };
+    let needs_signal = parts.text.is_none();
     Card {
         name: parts.name.clone(),
         genres: Vec::new(),
@@ -53,9 +59,11 @@ pub fn card(parts: &Parts, settings: &Settings) -> Card {
         latent_channels: 4,
         factor: FACTOR,
         multiple: parts.unet.1.multiple(),
-        max_steps: MOST_STEPS,
+        max_steps: if needs_signal { super::schedule::MOST_STEPS } else { MOST_STEPS },
         usual_steps: if own { parts.schedule.steps } else { 20 },
         reads_text: true,
+        needs_signal,
+        words: [parts.words, parts.unet.1.cross],
         weights: parts.unet.0.count() + texts + decoder,
         bytes: (unet::packed_bytes(&parts.unet.0) + size_of::<f32>() * (texts + decoder)) as u64,
     }
@@ -84,7 +92,7 @@ impl StableDiffusion {
     fn paint(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Painted> {
         let size = [latent.shape.height, latent.shape.width];
         let text = with.text.as_ref().map_or_else(Cow::default, Cow::Borrowed);
-        let guidance = text.guidance.unwrap_or(self.schedule.guidance);
+        let guidance = self.guidance(&text);
         let passed_secs = self.last_stamp.as_ref().map_or(0.0, |last| latent.stamp.secs_since(last) as f32);
         self.last_stamp = Some(latent.stamp);
         if self.size.replace(size).is_some_and(|before| before != size) {
@@ -93,6 +101,7 @@ impl StableDiffusion {
         self.rack.follow(&with.way.loras, with.live);
         let time = Time { glide_secs: with.way.glide_secs, passed_secs, live: with.live };
         self.said.follow(&text, self.rack.voice(), guidance != 1.0, time)?;
+        self.said.hear(with.signal.as_ref());
 
         let start = self.start(latent, with)?;
         let begin = start.as_ref().map_or(Begin::Noise, |(_, begin)| *begin);
@@ -105,6 +114,22 @@ impl StableDiffusion {
             self.sequence(run, size, guidance)?
         };
         Ok(Painted { stamp: run.stamp, latent: maps(run.latent, 4, size)? })
+    }
+
+    /// How much the prompt counts. Without a text model nothing reads it, and there is nothing to measure it against: that
+    /// is told once.
+    fn guidance(&mut self, text: &Text) -> f32 {
+        if !self.card.needs_signal {
+            return text.guidance.unwrap_or(self.schedule.guidance);
+        }
+        let asked = !text.prompt.trim().is_empty() || !text.negative.trim().is_empty();
+        if asked && !std::mem::replace(&mut self.told_deaf, true) {
+            self.notes.push(format!(
+                "{} has no text model, so nothing reads the prompt: what it paints is said by the signal alone",
+                self.name
+            ));
+        }
+        1.0
     }
 
     /// All steps of one picture.
@@ -205,7 +230,7 @@ impl Model for StableDiffusion {
     }
 
     fn flops(&self, shape: Shape, steps: usize) -> u64 {
-        steps.clamp(1, MOST_STEPS) as u64 * self.unet.flops(shape.height, shape.width)
+        steps.clamp(1, self.card.max_steps) as u64 * self.unet.flops(shape.height, shape.width)
             + self.autoencoders.flops(shape.height, shape.width)
     }
 

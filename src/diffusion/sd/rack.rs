@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use super::{
     beside::{Beside, LowRank, Strength},
-    files::{Lora, LoraUse, Parts, Places, Refusal},
+    files::{Lora, LoraUse, Parts, Places, Refusal, Tensors},
     layers::Engine,
 };
 
@@ -60,8 +60,8 @@ struct Fitting {
 impl Rack {
     /// `parts` must have been built into layers, each of which asked for its slot.
     pub fn new(parts: &Parts, engine: &Engine) -> Self {
-        let text_2 = parts.text_2.as_ref().map(|t| t.0.besides()).unwrap_or_default();
-        let layers = [parts.unet.0.besides(), parts.text.0.besides(), text_2];
+        let of_text = |text: &Option<(Tensors, _)>| text.as_ref().map(|t| t.0.besides()).unwrap_or_default();
+        let layers = [parts.unet.0.besides(), of_text(&parts.text), of_text(&parts.text_2)];
         let shared = Arc::new(Shared { layers, places: Places::of(parts), engine: engine.clone() });
         Self { shared, hung: Vec::new(), notes: Vec::new(), generation: 0 }
     }

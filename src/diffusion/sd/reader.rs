@@ -2,12 +2,15 @@
 //!
 //! Shared by the generating thread and the one that encodes a new prompt while the old one paints on.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::{
     Family,
-    text::{Blend, Clip, LENGTH, Learned, Tokens, blends},
+    files::{self, EmbeddingUse, Parts, Refusal, Tensors},
+    layers::{At, Engine},
+    text::{Blend, Clip, ClipConfig, LENGTH, Learned, Tokens, blends},
 };
+use crate::diffusion::SignalWords;
 
 /// A text's vectors: (1, words, width), and for SDXL (1, width) of the whole.
 #[derive(Clone)]
@@ -19,15 +22,48 @@ pub struct Embedded {
 pub struct Reader {
     pub family: Family,
     pub padding: u32,
-    pub clip: Clip,
+    /// None where a signal steers in the place of a text: then nothing reads, and every text is zeros.
+    pub clip: Option<Clip>,
     pub clip_2: Option<Clip>,
     /// Words of textual inversion, of each text model.
     pub learned: [Learned; 2],
+    /// Words of a text, and numbers a word.
+    pub size: [usize; 2],
 }
 
 impl Reader {
+    /// Builds the text models of a checkpoint, with words that were learnt besides.
+    pub fn new(parts: &Parts, embeddings: &[EmbeddingUse], engine: &Engine) -> std::result::Result<Self, Refusal> {
+        let path = &parts.path;
+        let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
+        let read = |text: &Option<(Tensors, ClipConfig)>, part: &str| -> std::result::Result<_, Refusal> {
+            let Some((tensors, config)) = text else { return Ok(None) };
+            let clip = Clip::new(&At::root(tensors, engine), config.clone()).map_err(failed)?;
+            tensors.check(part, path)?;
+            Ok(Some(clip))
+        };
+        let (mut clip, mut clip_2) = (read(&parts.text, "text_encoder")?, read(&parts.text_2, "text_encoder_2")?);
+        let learned = files::learned(parts, embeddings)?;
+        for (clip, learned) in [&mut clip, &mut clip_2].into_iter().zip(&learned) {
+            clip.as_mut().map_or(Ok(()), |clip| clip.learn(learned)).map_err(failed)?;
+        }
+        let width = parts.unet.1.cross;
+        let text_width = [&parts.text, &parts.text_2].iter().filter_map(|t| Some(t.as_ref()?.1.width)).sum::<usize>();
+        if parts.text.is_some() && text_width != width {
+            let what = format!(
+                "has text models of {text_width} channels, but its U-Net takes {width}; its parts are of different models"
+            );
+            return Err(Refusal::new(path, what));
+        }
+        let (family, padding, size) = (parts.family, parts.padding, [parts.words, width]);
+        Ok(Self { family, padding, clip, clip_2, learned, size })
+    }
+
     /// The numbers of a prompt's words as the text models see them.
     pub fn tokens(&self, prompt: &str) -> Vec<Tokens> {
+        if self.clip.is_none() {
+            return Vec::new();
+        }
         let mut all = vec![Tokens::of(prompt, self.padding, &self.learned[0])];
         if self.clip_2.is_some() {
             all.push(Tokens::of(prompt, 0, &self.learned[1]));
@@ -46,6 +82,10 @@ impl Reader {
 
     /// The vectors of one prompt of a blend.
     pub fn embed_one(&self, prompt: &str) -> Result<Embedded> {
+        let Some(clip) = &self.clip else {
+            let [words, width] = self.size;
+            return Ok(Embedded { words: Tensor::zeros((1, words, width), DType::F32, &Device::Cpu)?, pooled: None });
+        };
         let encode = |clip: &Clip, padding: u32, learned: &Learned| {
             let tokens = Tokens::of(prompt, padding, learned);
             if tokens.left_out > 0 {
@@ -68,7 +108,7 @@ impl Reader {
             let pooled = encoded.pooled.map(|p| p.narrow(0, 0, 1)).transpose()?;
             Result::Ok((weighted, pooled))
         };
-        let (words, _) = encode(&self.clip, self.padding, &self.learned[0])?;
+        let (words, _) = encode(clip, self.padding, &self.learned[0])?;
         match &self.clip_2 {
             None => Ok(Embedded { words, pooled: None }),
             Some(clip) => {
@@ -103,6 +143,15 @@ impl Embedded {
             _ => None,
         };
         Ok(Self { words: mix(&self.words, &other.words)?, pooled })
+    }
+
+    /// So much of the way to what a signal says in the place of the words.
+    pub fn steered(&self, signal: &SignalWords) -> Result<Self> {
+        let (_, words, width) = self.words.dims3()?;
+        let said = Tensor::from_slice(&signal.values, (1, words, width), self.words.device())?;
+        let weight = f64::from(signal.weight);
+        let words = if signal.weight == 1.0 { said } else { ((&self.words * (1.0 - weight))? + (said * weight)?)? };
+        Ok(Self { words, pooled: self.pooled.clone() })
     }
 
     /// What SDXL's base models were trained with in the place of the empty prompt.

@@ -16,6 +16,7 @@ use super::{
     text::{Blend, blends},
     unet::{Prepared, Unet},
 };
+use crate::diffusion::SignalWords;
 
 /// Encoded prompts that are kept for coming back: some hundred kB each.
 const KEPT: usize = 24;
@@ -99,10 +100,14 @@ pub struct Said {
     target: Option<Wanted>,
     now: Option<Rows>,
     glide: Option<Glide>,
+    /// What a signal says in the place of the words.
+    heard: Option<SignalWords>,
     /// How often `now` has changed.
     version: u64,
     made: Option<(MadeFor, Prepared)>,
     notes: Vec<String>,
+    /// Said of words that do not fit, once.
+    misfit: Option<String>,
 }
 
 impl Said {
@@ -115,9 +120,11 @@ impl Said {
             target: None,
             now: None,
             glide: None,
+            heard: None,
             version: 0,
             made: None,
             notes: Vec::new(),
+            misfit: None,
         }
     }
 
@@ -153,6 +160,29 @@ impl Said {
             self.now = self.glide.take().map(|g| g.to);
         }
         Ok(())
+    }
+
+    /// Brings what a signal says in the place of the words to this.
+    pub fn hear(&mut self, signal: Option<&SignalWords>) {
+        let [words, width] = self.reader.size;
+        let wanted = signal.filter(|signal| signal.weight > 0.0);
+        if let Some(signal) = wanted.filter(|signal| signal.width != width || signal.values.len() != words * width) {
+            let found = signal.values.len() / signal.width.max(1);
+            let note = format!(
+                "the encoder of the signal makes {found} words of {} numbers, and the model takes {words} of {width}; it \
+                 is not steered by them",
+                signal.width
+            );
+            if self.misfit.as_ref() != Some(&note) {
+                self.misfit = Some(note.clone());
+                self.notes.push(note);
+            }
+            return self.hear(None);
+        }
+        if self.heard.as_ref() != wanted {
+            self.heard = wanted.cloned();
+            self.version += 1;
+        }
     }
 
     fn turn_to(&mut self, wanted: Wanted, to: Rows, glide_secs: f32) {
@@ -263,7 +293,7 @@ impl Said {
         let known = self.made.take().filter(|(known, _)| *known == key).map(|(_, prepared)| prepared);
         let prepared = match known {
             Some(prepared) => prepared,
-            None => now.prepare(unet, size, guided)?.spread(pictures)?,
+            None => now.prepare(unet, self.heard.as_ref(), size, guided)?.spread(pictures)?,
         };
         self.made = Some((key, prepared.clone()));
         Ok(Ready { prepared, guidance: (guided || distilled).then_some(guidance) })
@@ -281,8 +311,10 @@ impl Rows {
     }
 
     /// One row, or where guided two, the negative text first.
-    fn prepare(&self, unet: &Unet, size: [usize; 2], guided: bool) -> Result<Prepared> {
-        let rows: Vec<&Embedded> = self.without.iter().filter(|_| guided).chain([&self.with]).collect();
+    fn prepare(&self, unet: &Unet, heard: Option<&SignalWords>, size: [usize; 2], guided: bool) -> Result<Prepared> {
+        let steered = heard.map(|heard| self.with.steered(heard)).transpose()?;
+        let with = steered.as_ref().unwrap_or(&self.with);
+        let rows: Vec<&Embedded> = self.without.iter().filter(|_| guided).chain([with]).collect();
         let words: Vec<&Tensor> = rows.iter().map(|r| &r.words).collect();
         let pooled: Vec<&Tensor> = rows.iter().filter_map(|r| r.pooled.as_ref()).collect();
         let pooled = if pooled.is_empty() { None } else { Some(Tensor::cat(&pooled, 0)?) };

@@ -14,6 +14,10 @@ pub use settings::{Prediction, Sampler, ScheduleConfig, Spacing};
 
 /// Steps of training; timesteps are 0 to 999.
 pub const TRAINED: usize = 1000;
+/// As many as DreamDiffusion was shown with.
+pub const MOST_STEPS: usize = 250;
+/// Those of its own schedule.
+const MOST_STEPS_OF_LCM: usize = 50;
 /// LCM: width of the data, and how steeply the timestep counts.
 const LCM_SIGMA_DATA: f64 = 0.5;
 const LCM_SCALING: f64 = 10.0;
@@ -55,14 +59,14 @@ pub enum Begin {
 }
 
 impl Schedule {
-    /// All steps from noise; `steps` is brought into 1..=50.
+    /// All steps from noise; `steps` is brought into 1 to [`MOST_STEPS`], for LCM to 50.
     pub fn new(config: &ScheduleConfig, sampler: Sampler, steps: usize) -> Self {
         Self::beginning(config, sampler, steps, Begin::Noise)
     }
 
     /// Of so many steps those from a beginning on, at least one.
     pub fn beginning(config: &ScheduleConfig, sampler: Sampler, steps: usize, begin: Begin) -> Self {
-        let n = steps.clamp(1, 50);
+        let n = steps.clamp(1, if sampler == Sampler::Lcm { MOST_STEPS_OF_LCM } else { MOST_STEPS });
         let (steps, skipped) = times::steps(config, sampler, n, begin);
         let largest = steps.first().map_or(1.0, |s| s.sigma);
         let start = match (sampler, config.spacing(sampler)) {

@@ -1,11 +1,13 @@
 //! From what is typed to what the U-Net attends to: tokenizer, weights of words, the CLIP text transformer.
 
 mod clip;
+mod layer;
 mod learned;
 mod prompt;
 mod words;
 
 pub use clip::{Activation, Clip, ClipConfig};
+pub use layer::Layer;
 pub use learned::Learned;
 pub use prompt::{Blend, Tokens, blends};
 pub use words::{END, START, Words};

@@ -5,6 +5,7 @@
 //! depends on the text alone (keys and values of the cross-attention, SDXL's added embedding) is computed once a prompt.
 
 mod blocks;
+mod branch;
 mod memory;
 mod time;
 mod transformer;
@@ -19,6 +20,7 @@ use candle_core::{Result, Tensor};
 use super::layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of};
 use crate::kernels::{Element, Keys, Parts};
 use blocks::{Level, Middle, Side};
+use branch::Branch;
 
 pub use blocks::Resnet;
 pub use memory::packed_bytes;
@@ -103,7 +105,7 @@ impl UnetConfig {
 pub struct Prepared {
     /// Of each cross-attention.
     words: Vec<Words>,
-    /// SDXL's added embedding, (rows, 4 x channels).
+    /// What joins the embedded timestep: SDXL's added embedding, DreamDiffusion's branch; (rows, 4 x channels).
     added: Option<Tensor>,
 }
 
@@ -153,6 +155,7 @@ pub struct Unet {
     time: [Linear; 2],
     guidance: Option<Linear>,
     added: Option<[Linear; 2]>,
+    branch: Option<Branch>,
     down: Vec<Level>,
     middle: Middle,
     up: Vec<Level>,
@@ -174,6 +177,7 @@ impl Unet {
             let at = at.on(&exact).at("add_embedding");
             [Linear::new(&at.at("linear_1"), a.inputs, width), Linear::new(&at.at("linear_2"), width, width)]
         });
+        let branch = Branch::new(at, config.cross, width)?;
         let mut down = Vec::new();
         for level in 0..channels.len() {
             down.push(Level::new(&at.at(format!("down_blocks.{level}")), &config, level, Side::Down, &mut slots)?);
@@ -196,6 +200,7 @@ impl Unet {
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
             added,
+            branch,
             down,
             middle,
             up,
@@ -203,6 +208,11 @@ impl Unet {
             conv_out: Conv3::new(&at.at("conv_out"), base, config.outputs)?,
             config,
         })
+    }
+
+    /// How many words DreamDiffusion's branch takes, where there is one.
+    pub fn words_of_branch(&self) -> Option<usize> {
+        self.branch.as_ref().map(|branch| branch.words)
     }
 
     pub fn config(&self) -> &UnetConfig {
@@ -232,7 +242,7 @@ impl Unet {
                     Tensor::cat(&[pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
                 Some(second.forward(&silu(&first.forward(&both)?)?)?)
             }
-            _ => None,
+            _ => self.branch.as_ref().map(|branch| branch.forward(text)).transpose()?,
         };
         Ok(Prepared { words, added })
     }

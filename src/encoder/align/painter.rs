@@ -3,11 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use candle_core::{Device, Result, Tensor};
+use image::DynamicImage;
 
 use super::{Label, genres_of};
 use crate::{
     Stamp,
-    diffusion::{Card, Conditioning, Embedded, Model, Picture, Study, Twin},
+    diffusion::{Card, Conditioning, Embedded, Model, Picture, Study, Twin, sd::Vision},
     encoder::{
         EncoderError,
         head::{Said, Targets},
@@ -27,7 +28,7 @@ const FEATURE_SIDE: usize = 4;
 /// One noise, and the latent that a state makes of it.
 pub struct Lesson {
     study: Study,
-    /// The latent, coarse, less the mean of all lessons.
+    /// What CLIP's image model sees; without one the latent, coarse, less the mean of all lessons.
     pub feature: Vec<f32>,
 }
 
@@ -85,12 +86,14 @@ impl Painter {
         }
     }
 
-    /// Paints every state from many noises; a state with a picture has that picture's latent instead.
+    /// Paints every state from many noises; a state with a picture has that picture's latent instead. `vision` looks at
+    /// the pictures where it is given.
     pub fn lessons(
         &mut self,
         labels: &[Label],
         scene: &[String],
         seed: u64,
+        vision: Option<&Vision>,
     ) -> std::result::Result<Vec<Vec<Lesson>>, EncoderError> {
         self.easel.scene = scene.to_vec();
         let failed = |e: crate::diffusion::GenerateError| EncoderError::Message(e.to_string());
@@ -101,19 +104,32 @@ impl Painter {
                 Some(path) => Some(self.model.encode(&small(path)?).map_err(failed)?),
                 None => None,
             };
+            let seen = match (vision, &label.picture) {
+                (Some(vision), Some(path)) => Some(vision.see(&open(path)?)?),
+                _ => None,
+            };
             // Many pictures need fewer noises each.
             let count = if labels.len() > 16 { 2 } else { NOISES };
             let mut lessons = Vec::with_capacity(count);
             for n in 0..count {
-                let mut study = self.model.study(&drawn(seed ^ ((n as u64) << 32)), &with).map_err(failed)?;
+                let its_seed = seed ^ ((n as u64) << 32);
+                let mut study = self.model.study(&drawn(its_seed), &with).map_err(failed)?;
                 if let Some(picture) = &picture {
                     study.latent.clone_from(picture);
                 }
-                lessons.push(Lesson { feature: feature(&study.latent), study });
+                let feature = match (vision, &seen) {
+                    (None, _) => feature(&study.latent),
+                    (Some(_), Some(seen)) => seen.clone(),
+                    (Some(vision), None) => vision.see(&shown(&self.paint(its_seed, SIDE, &with)?)?)?,
+                };
+                lessons.push(Lesson { feature, study });
             }
             all.push(lessons);
         }
-        centre(&mut all);
+        // The published loss is the cosine to what CLIP sees as it is.
+        if vision.is_none() {
+            centre(&mut all);
+        }
         Ok(all)
     }
 
@@ -193,14 +209,23 @@ fn drawn_at(seed: u64, cells: usize) -> Latent {
     Latent { stamp: Stamp::start(), shape, values: Arc::from(values) }
 }
 
-/// A picture from a file, cut to a square of the lessons' size.
-fn small(path: &Path) -> std::result::Result<Picture, EncoderError> {
+fn open(path: &Path) -> std::result::Result<DynamicImage, EncoderError> {
     let refuse = |what: String| EncoderError::File { path: path.into(), what };
     let bytes = std::fs::read(path).map_err(|cause| EncoderError::Read { path: path.into(), cause })?;
-    let picture =
-        image::load_from_memory(&bytes).map_err(|e| refuse(format!("is no picture that can be read ({e})")))?;
+    image::load_from_memory(&bytes).map_err(|e| refuse(format!("is no picture that can be read ({e})")))
+}
+
+/// What was painted, for other eyes.
+fn shown(picture: &Picture) -> std::result::Result<DynamicImage, EncoderError> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let picture = image::RgbaImage::from_raw(width, height, picture.rgba.clone());
+    picture.map(DynamicImage::ImageRgba8).ok_or_else(|| EncoderError::Message("the box painted half a picture".into()))
+}
+
+/// A picture from a file, cut to a square of the lessons' size.
+fn small(path: &Path) -> std::result::Result<Picture, EncoderError> {
     let side = (8 * SIDE) as u32;
-    let small = picture.resize_to_fill(side, side, image::imageops::FilterType::Triangle).to_rgba8();
+    let small = open(path)?.resize_to_fill(side, side, image::imageops::FilterType::Triangle).to_rgba8();
     Ok(Picture { width: 8 * SIDE, height: 8 * SIDE, rgba: small.into_raw(), ..Picture::empty() })
 }
 

@@ -49,13 +49,17 @@ pub fn nearest(steering: &Steering, labels: &[Label], truth: usize) -> (usize, u
 /// Steers every window.
 ///
 /// # Errors
-/// The encoder cannot be computed.
+/// The encoder cannot be computed, or its head makes words.
 pub fn score(
     steerer: &Steerer,
     pairs: &[Pairs],
     examples: &[Example],
     labels: &[Label],
 ) -> Result<Vec<Scored>, EncoderError> {
+    if steerer.targets().are_words() {
+        let what = "the head makes words for Stable Diffusion, and the states are told by genres: give one of the box";
+        return Err(EncoderError::Message(what.to_owned()));
+    }
     let one = |example: &Example| {
         let window = pairs[example.pairs].recording.window(steerer.shape(), example.first);
         let steering = steerer.steer(&window)?;

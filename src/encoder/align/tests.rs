@@ -61,6 +61,7 @@ fn plan(steps: usize, flow: f64) -> Plan {
         learning_rate: 3e-3,
         flow,
         cosine: 0.3,
+        clip: None,
         seed: 1,
         shuffled: false,
         held_out: 0.0,
@@ -70,6 +71,18 @@ fn plan(steps: usize, flow: f64) -> Plan {
 fn trained(plan: &Plan) -> (Store, Outcome) {
     let mut watch = Watch { stop: &AtomicBool::new(false), tell: &mut |_, _, _| {} };
     align(&[two_states(1)], &encoder(), plan, &mut watch).unwrap()
+}
+
+#[test]
+fn a_clip_image_model_looks_at_the_pictures_and_the_signal_learns_what_it_sees() {
+    let clip = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip_vision");
+    let cosine = |steps| trained(&Plan { clip: Some(clip.clone()), cosine: 3.0, ..plan(steps, 0.0) }).1.losses[2];
+    let (first, last) = (cosine(1), cosine(60));
+    assert!(last < 0.5 * first, "{first} {last}");
+    let nowhere = Plan { clip: Some("nowhere".into()), ..plan(1, 0.0) };
+    let mut watch = Watch { stop: &AtomicBool::new(false), tell: &mut |_, _, _| {} };
+    let message = align(&[two_states(1)], &encoder(), &nowhere, &mut watch).unwrap_err().to_string();
+    assert!(message.starts_with("nowhere holds no config.json"), "{message}");
 }
 
 fn top_1(store: &Store) -> Score {
@@ -131,4 +144,41 @@ fn shuffling_keeps_stretches_whole_and_states_as_frequent() {
     assert!(after.windows(2).all(|two| two[0].stretch != two[1].stretch || two[0].state == two[1].state));
     let in_state = |list: &[Example]| list.iter().filter(|one| one.state == 0).count();
     assert!(in_state(&after).abs_diff(in_state(&before)) <= 20);
+}
+
+#[test]
+fn words_of_a_signal_become_those_of_its_states_prompt() {
+    let pairs = [two_states(1)];
+    let labels = labels(&pairs, &Painter::new().unwrap()).unwrap();
+    assert_eq!(prompts(&pairs, &labels).unwrap()[1], "calm surf on a wide beach, soft light");
+    // Two texts of 9 words of 20 numbers, one of which is a hundred times larger, as CLIP's are.
+    let mut random = Random::new(5);
+    let values: Vec<f32> =
+        (0..2 * 9 * 20).map(|n| random.normal() as f32 * if n % 20 == 7 { 100.0 } else { 1.0 }).collect();
+    let prompts = Prompts { words: Tensor::from_vec(values, (2, 9, 20), &Device::Cpu).unwrap() };
+    let mut watch = Watch { stop: &AtomicBool::new(false), tell: &mut |_, _, _| {} };
+    let (store, _) = align_words(&pairs, &labels, &encoder(), &prompts, &plan(250, 0.0), &mut watch).unwrap();
+
+    let other = [two_states(2)];
+    let examples = windows(&other, &labels, &shape(), |_| true).unwrap();
+    let steerer = Steerer::from_store(&store).unwrap();
+    assert!(steerer.targets().are_words());
+    let scored = score_words(&steerer, &other, &examples, &prompts).unwrap();
+    let found = Score::of(&scored, 2, 2, 1);
+    assert!(found.share > 0.9, "{found:?}");
+    // Nearer to the state's own words than the mean of both is.
+    let row = |state: usize| prompts.words.get(state).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (first, second) = (row(0), row(1));
+    let error = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+    let to_mean = error(&first, &second) / 4.0;
+    let own = |one: &Scored| error(&one.steering.context, if one.example.state == 0 { &first } else { &second });
+    let mean = scored.iter().map(own).sum::<f64>() / scored.len() as f64;
+    assert!(mean < 0.6 * to_mean, "{mean} of {to_mean}");
+    let message = score(&steerer, &other, &examples, &labels).unwrap_err().to_string();
+    assert!(message.contains("makes words for Stable Diffusion"), "{message}");
+
+    let mut without = two_states(1);
+    without.states[0].prompt = None;
+    let message = super::prompts(&[without], &labels).unwrap_err().to_string();
+    assert!(message.contains("the state awake has no prompt"), "{message}");
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use anyhow::Result;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
 use super::pretrain::{bar, stop_on_signal};
 use crate::{
@@ -12,14 +12,19 @@ use crate::{
         cli::{AlignArgs, AlignTraining},
         commands::print,
     },
+    diffusion::{self, sd::StableDiffusion},
     encoder::{
-        self,
-        align::{Painter, Plan, Score, align, labels, score, windows},
+        self, Shape, Store,
+        align::{
+            Example, Label, Painter, Plan, Prompts, Score, Scored, align, align_words, labels, prompts, score,
+            score_words, windows,
+        },
         evaluate::WAYS,
         pairs::Pairs,
         pretrain::Watch,
         steerer::{Steerer, load_named},
     },
+    kernels::{Pool, physical_cores},
 };
 
 /// Share of the pairs' time, at their end, that is not learnt from.
@@ -32,6 +37,9 @@ pub fn run(args: &AlignArgs) -> Result<()> {
         args.pairs.iter().map(|folder| Pairs::read(folder, shape.rate_hz)).collect::<Result<_, _>>()?;
     let plan = plan(&args.training, HELD_OUT)?;
     let stop = stop_on_signal()?;
+    if let Some(model) = &args.words_of {
+        return words(args, model, &store, &pairs, &plan, &stop);
+    }
     let (aligned, outcome) = with_bar(plan.steps, &stop, |watch| align(&pairs, &store, &plan, watch))?;
     encoder::save(&args.output, &aligned.tensors, &aligned.head)?;
     let [label, flow, cosine] = outcome.losses;
@@ -48,21 +56,56 @@ pub fn run(args: &AlignArgs) -> Result<()> {
     }
     said.push('\n');
     let labels = labels(&pairs, &Painter::new()?)?;
-    let last = |share: f64| share >= 1.0 - HELD_OUT;
-    if let Ok(examples) = windows(&pairs, &labels, &shape, last)
-        && labels.len() > 1
-    {
-        let scored = score(&Steerer::from_store(&aligned)?, &pairs, &examples, &labels)?;
-        let scores = WAYS.iter().filter(|ways| **ways <= labels.len());
-        for score in scores.map(|ways| Score::of(&scored, labels.len(), *ways, plan.seed)) {
-            said += &format!(
-                "the last {:.0} % of the pairs' time, not learnt from: {}\n",
-                100.0 * HELD_OUT,
-                sentence(&score)
-            );
-        }
+    if let Some(examples) = held_out(&pairs, &labels, &shape) {
+        said += &scores(&score(&Steerer::from_store(&aligned)?, &pairs, &examples, &labels)?, labels.len(), plan.seed);
     }
     print(&said)
+}
+
+/// A head of words for Stable Diffusion.
+fn words(
+    args: &AlignArgs,
+    model: &str,
+    store: &Store,
+    pairs: &[Pairs],
+    plan: &Plan,
+    stop: &Arc<AtomicBool>,
+) -> Result<()> {
+    let labels = labels(pairs, &Painter::new()?)?;
+    let texts = prompts(pairs, &labels)?;
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let path = diffusion::find_file(model)?;
+    let said = StableDiffusion::words_of(&path, &texts, &Pool::new(physical_cores()))?;
+    let prompts = Prompts { words: Tensor::stack(&said, 0)? };
+    let (aligned, loss) =
+        with_bar(plan.steps, stop, |watch| align_words(pairs, &labels, store, &prompts, plan, watch))?;
+    encoder::save(&args.output, &aligned.tensors, &aligned.head)?;
+    let (_, count, width) = prompts.words.dims3()?;
+    let mut said = format!(
+        "{}: encoder and head of {count} words of {width} numbers; set /encoder/file to it, with a Stable Diffusion whose \
+         words are those of {model}\nloss at the end {loss:.3}\n",
+        args.output.display(),
+    );
+    if let Some(examples) = held_out(pairs, &labels, &store.shape()?) {
+        let scored = score_words(&Steerer::from_store(&aligned)?, pairs, &examples, &prompts)?;
+        said += &scores(&scored, labels.len(), plan.seed);
+    }
+    print(&said)
+}
+
+/// Windows that were not learnt from, where there is something to tell apart.
+fn held_out(pairs: &[Pairs], labels: &[Label], shape: &Shape) -> Option<Vec<Example>> {
+    let examples = windows(pairs, labels, shape, |share| share >= 1.0 - HELD_OUT).ok()?;
+    (labels.len() > 1).then_some(examples)
+}
+
+fn scores(scored: &[Scored], states: usize, seed: u64) -> String {
+    let ways = WAYS.iter().filter(|ways| **ways <= states);
+    let line = |ways: &usize| {
+        let score = sentence(&Score::of(scored, states, *ways, seed));
+        format!("the last {:.0} % of the pairs' time, not learnt from: {score}\n", 100.0 * HELD_OUT)
+    };
+    ways.map(line).collect()
 }
 
 /// `4-way top-1 61 % (52 to 70; chance 25)`
@@ -91,6 +134,7 @@ pub(super) fn plan(training: &AlignTraining, held_out: f64) -> Result<Plan, Usag
         learning_rate: training.learning_rate,
         flow: training.flow,
         cosine: training.cosine,
+        clip: training.clip.clone(),
         seed: training.seed,
         shuffled: false,
         held_out,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Mapped, Parts, Refusal, foreign, open, source::Source};
+use super::{Mapped, Parts, Refusal, dreamdiffusion, foreign, open, source::Source};
 use crate::{
     diffusion::sd::{config::Family, files::Json, schedule::Sampler},
     pickle,
@@ -42,6 +42,15 @@ pub fn about(path: &Path) -> About {
 }
 
 fn checkpoint(parts: &Parts) -> About {
+    if parts.text.is_none() {
+        return About {
+            sort: Sort::Checkpoint,
+            kind: dreamdiffusion::KIND.to_owned(),
+            says: format!("paints what a signal says in {} steps, usually 512x512", parts.schedule.steps),
+            needs: Some("a signal: --source, which its own encoder reads".to_owned()),
+            licence: None,
+        };
+    }
     let schedule = &parts.schedule;
     let turbo = schedule.sampler == Sampler::Euler && schedule.steps <= 4;
     let family = match parts.family {

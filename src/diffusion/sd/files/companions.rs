@@ -32,6 +32,10 @@ impl Json {
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|v| !v.is_null())
     }
+    /// An object within it.
+    pub fn part(&self, key: &str) -> Option<Self> {
+        self.value(key).filter(|v| v.is_object()).cloned().map(Self)
+    }
     pub fn text(&self, key: &str) -> Option<&str> {
         self.value(key)?.as_str()
     }

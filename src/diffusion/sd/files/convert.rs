@@ -15,7 +15,7 @@ use safetensors::Dtype;
 use super::{
     Configs, Refusal, back,
     companions::{FILES, IN_HEAD},
-    folder, ldm, name_of,
+    dreamdiffusion, folder, ldm, name_of,
     source::{Piece, Source},
 };
 use crate::diffusion::sd::config::Family;
@@ -64,14 +64,19 @@ type Read = (Pieces, HashMap<String, String>);
 
 fn of_file(path: &Path, left_out: &mut Vec<String>) -> Result<Read, Refusal> {
     let source = Source::open(path)?;
-    let head = match &source {
+    let mut head = match &source {
         Source::Mapped(file) => file.metadata.clone(),
         Source::Torch(_) => HashMap::new(),
     };
     let names = source.names();
     // Trainers keep the weights among other things.
     let under = ["state_dict.", "model_state_dict."].into_iter().find(|p| names.iter().any(|n| n.starts_with(p)));
-    let (mut averaged, mut others) = (0, 0);
+    let plain = |name: &String| name.strip_prefix(under.unwrap_or_default()).map(str::to_owned);
+    let steered = dreamdiffusion::is(names.iter().filter_map(plain));
+    if steered {
+        head.extend(dreamdiffusion::head(&source));
+    }
+    let (mut averaged, mut others, mut of_training) = (0, 0, 0);
     let mut pieces = Pieces::new();
     for name in &names {
         let Some(new) = name.strip_prefix(under.unwrap_or_default()) else {
@@ -80,6 +85,8 @@ fn of_file(path: &Path, left_out: &mut Vec<String>) -> Result<Read, Refusal> {
         };
         if new.starts_with("model_ema.") {
             averaged += 1;
+        } else if steered && dreamdiffusion::is_of_training(new) {
+            of_training += 1;
         } else if let Some(piece) = Piece::new(&source, name) {
             pieces.insert(new.to_owned(), piece);
         }
@@ -102,6 +109,9 @@ fn of_file(path: &Path, left_out: &mut Vec<String>) -> Result<Read, Refusal> {
     }
     if averaged > 0 {
         left_out.push(format!("{averaged} tensors of the averaged copy that training keeps (model_ema)"));
+    }
+    if of_training > 0 {
+        left_out.push(format!("{of_training} tensors of the image model that training looked at pictures with"));
     }
     if others > 0 {
         left_out.push(format!("{others} tensors beside the weights (optimizer, counters)"));

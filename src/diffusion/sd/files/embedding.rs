@@ -43,7 +43,7 @@ struct Vectors {
 /// The learned words of both text models: those that were given, and those that lie in `embeddings/` beside the model
 /// and in the folders of models. One that was given must fit; others that do not are for other models.
 pub fn learned(parts: &Parts, given: &[EmbeddingUse]) -> Result<[Learned; 2], Refusal> {
-    let configs = [Some(&parts.text.1), parts.text_2.as_ref().map(|t| &t.1)];
+    let configs = [parts.text.as_ref().map(|t| &t.1), parts.text_2.as_ref().map(|t| &t.1)];
     let mut all = configs.map(|c| Learned::after(c.map_or(0, |c| c.words)));
     for path in beside(&parts.path) {
         match add(&mut all, configs, &path, None) {

@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{Configs, Json, Mapped, Parts, Refusal, companions, foreign, ldm, name_of, taesd_files, tensors::Tensors};
-use crate::diffusion::sd::{config::Family, schedule::ScheduleConfig, text::END, unet::UnetConfig};
+use crate::diffusion::sd::{
+    config::Family,
+    schedule::ScheduleConfig,
+    text::{END, LENGTH},
+    unet::UnetConfig,
+};
 
 /// What a folder is a model of, and its U-Net's configuration; an error if it is something that is not played.
 pub fn kind(path: &Path, configs: &Configs) -> Result<(Family, UnetConfig), Refusal> {
@@ -71,8 +76,9 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
         unet: (Tensors::of(&weights(&path.join("unet"))?, |n| Some(n.to_owned())), unet_config),
         vae,
         taesd,
-        text: (text, text_config),
+        text: Some((text, text_config)),
         text_2,
+        words: LENGTH,
         padding,
         schedule: ScheduleConfig::of(configs.scheduler.as_ref(), family).map_err(refuse)?,
         zeros_for_empty: family == Family::Sdxl

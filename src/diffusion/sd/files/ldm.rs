@@ -42,6 +42,8 @@ pub fn unet(name: &str, n: Numbering) -> Option<String> {
         ("out.0.", "conv_norm_out."),
         ("out.2.", "conv_out."),
         ("middle_block.1.", "mid_block.attentions.0."),
+        // DreamDiffusion's branch, which diffusers does not have.
+        ("time_embed_condtion.", "time_embed_condtion."),
     ];
     if let Some((old, new)) = fixed.iter().find(|(old, _)| name.starts_with(old)) {
         return Some(format!("{new}{}", &name[old.len()..]));

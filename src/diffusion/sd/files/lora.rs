@@ -116,7 +116,7 @@ impl Lora {
         for (place, product) in layers {
             let tensors = match place.part {
                 0 => Some(&mut parts.unet.0),
-                1 => Some(&mut parts.text.0),
+                1 => parts.text.as_mut().map(|t| &mut t.0),
                 _ => parts.text_2.as_mut().map(|t| &mut t.0),
             };
             if let Some(tensors) = tensors {
@@ -202,7 +202,7 @@ impl Places {
             places.add(0, &parts.unet.0, weight, &names, &["lora_unet.", "unet.", ""]);
         }
         let texts = [
-            (1, Some(&parts.text.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
+            (1, parts.text.as_ref().map(|t| &t.0), &["lora_te.", "lora_te1.", "text_encoder."][..]),
             (2, parts.text_2.as_ref().map(|t| &t.0), &["lora_te2.", "text_encoder_2."][..]),
         ];
         for (part, tensors, prefixes) in texts {

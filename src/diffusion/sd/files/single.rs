@@ -3,10 +3,14 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Configs, Mapped, Parts, Refusal, companions, folder, foreign, infer, ldm, name_of, taesd_files,
+    Configs, Mapped, Parts, Refusal, companions, dreamdiffusion, folder, foreign, infer, ldm, name_of, taesd_files,
     tensors::{Take, Tensors},
 };
-use crate::diffusion::sd::{config::Family, schedule::ScheduleConfig, text::Activation};
+use crate::diffusion::sd::{
+    config::Family,
+    schedule::ScheduleConfig,
+    text::{Activation, ClipConfig, LENGTH},
+};
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
@@ -27,11 +31,16 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
     }
     let has = |prefix: &str| file.names().any(|n| n.starts_with(prefix));
     let refuse = |what: String| Refusal::new(path, what);
+    // A signal steers it in the place of a text.
+    let mut steered = false;
     let family = if has("conditioner.embedders.") {
         Family::Sdxl
     } else if has(OPEN_CLIP) {
         Family::Sd2
     } else if has(CLIP) {
+        Family::Sd1
+    } else if dreamdiffusion::is(file.names()) {
+        steered = true;
         Family::Sd1
     } else if has(UNET) {
         return Err(refuse(
@@ -51,18 +60,7 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
 
     let unet = unet_tensors(&file).map_err(refuse)?;
     let mut unet_config = infer::unet(&unet, family).map_err(refuse)?;
-    let (mut text, text_2) = match family {
-        Family::Sd1 => (hugging_face(&file, CLIP), None),
-        Family::Sd2 => (open_clip(&file, OPEN_CLIP), None),
-        Family::Sdxl => (hugging_face(&file, XL_CLIP), Some(open_clip(&file, XL_OPEN_CLIP))),
-    };
-    let activation = if family == Family::Sd2 { Activation::Gelu } else { Activation::QuickGelu };
-    let mut text_config = infer::clip(&text, activation).map_err(refuse)?;
-    if family == Family::Sd2 && text_config.layers == LAYERS_OF_H {
-        text_config.layers -= 1;
-        let last = format!("encoder.layers.{}.", text_config.layers);
-        text = text.without(|n| n.starts_with(&last) || n.starts_with("text_projection"));
-    }
+    let text_2 = (family == Family::Sdxl).then(|| open_clip(&file, XL_OPEN_CLIP));
     let text_2 = match text_2 {
         None => None,
         Some(tensors) => {
@@ -81,9 +79,11 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
         let pooled = text_2.as_ref().and_then(|(_, c)| c.projection).unwrap_or(0);
         added.time_width = added.inputs.saturating_sub(pooled) / 6;
     }
-    if let Some(known) = configs.text.as_ref().and_then(|j| companions::clip(j).ok()) {
-        text_config.adopt(&known);
-    }
+    let (text, words) = if steered {
+        (None, dreamdiffusion::words(&file, unet_config.cross).map_err(refuse)?)
+    } else {
+        (Some(text_model(&file, family, &configs).map_err(refuse)?), LENGTH)
+    };
     let vae = vae_tensors(&file);
     let vae = if vae.is_empty() {
         None
@@ -103,6 +103,7 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
     }
     let schedule = match &configs.scheduler {
         Some(json) => ScheduleConfig::of(Some(json), family).map_err(refuse)?,
+        None if steered => dreamdiffusion::schedule(),
         None => ScheduleConfig::of_single(&file, family, unet_config.guidance_width.is_some()),
     };
     Ok(Parts {
@@ -112,13 +113,34 @@ pub fn open(path: &Path) -> Result<Parts, Refusal> {
         unet: (unet, unet_config),
         vae,
         taesd,
-        text: (text, text_config),
+        text,
         text_2,
+        words,
         padding: configs.tokenizer.as_ref().and_then(folder::padding).unwrap_or_else(|| family.padding()),
         schedule,
         zeros_for_empty: family == Family::Sdxl
             && configs.index.as_ref().and_then(|i| i.is("force_zeros_for_empty_prompt")).unwrap_or(true),
     })
+}
+
+/// The first text model, which all but steered ones have.
+fn text_model(file: &Arc<Mapped>, family: Family, configs: &Configs) -> Result<(Tensors, ClipConfig), String> {
+    let mut text = match family {
+        Family::Sd1 => hugging_face(file, CLIP),
+        Family::Sd2 => open_clip(file, OPEN_CLIP),
+        Family::Sdxl => hugging_face(file, XL_CLIP),
+    };
+    let activation = if family == Family::Sd2 { Activation::Gelu } else { Activation::QuickGelu };
+    let mut config = infer::clip(&text, activation)?;
+    if family == Family::Sd2 && config.layers == LAYERS_OF_H {
+        config.layers -= 1;
+        let last = format!("encoder.layers.{}.", config.layers);
+        text = text.without(|n| n.starts_with(&last) || n.starts_with("text_projection"));
+    }
+    if let Some(known) = configs.text.as_ref().and_then(|j| companions::clip(j).ok()) {
+        config.adopt(&known);
+    }
+    Ok((text, config))
 }
 
 fn unet_tensors(file: &Arc<Mapped>) -> Result<Tensors, String> {

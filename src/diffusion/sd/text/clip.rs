@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::{END, LENGTH, Learned};
-use crate::diffusion::sd::layers::{At, LayerNorm, Linear, attention, gelu, join_heads, quick_gelu, split_heads};
+use super::{END, LENGTH, Layer, Learned};
+use crate::diffusion::sd::layers::{At, LayerNorm};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
@@ -50,17 +50,6 @@ impl ClipConfig {
     }
 }
 
-struct Layer {
-    norm_1: LayerNorm,
-    queries: Linear,
-    keys: Linear,
-    values: Linear,
-    out: Linear,
-    norm_2: LayerNorm,
-    widen: Linear,
-    narrow: Linear,
-}
-
 pub struct Clip {
     config: ClipConfig,
     words: Tensor,
@@ -83,21 +72,8 @@ pub struct Encoded {
 
 impl Clip {
     pub fn new(at: &At, config: ClipConfig) -> Result<Self> {
-        let width = config.width;
-        let layer = |i: usize| {
-            let at = at.at(format!("encoder.layers.{i}"));
-            let linear = |name: &str, from: usize, to: usize| Linear::new(&at.at(name), from, to);
-            Layer {
-                norm_1: LayerNorm::new(&at.at("layer_norm1"), width),
-                queries: linear("self_attn.q_proj", width, width),
-                keys: linear("self_attn.k_proj", width, width),
-                values: linear("self_attn.v_proj", width, width),
-                out: linear("self_attn.out_proj", width, width),
-                norm_2: LayerNorm::new(&at.at("layer_norm2"), width),
-                widen: linear("mlp.fc1", width, config.inner),
-                narrow: linear("mlp.fc2", config.inner, width),
-            }
-        };
+        let ClipConfig { width, inner, heads, activation, .. } = config;
+        let layer = |i: usize| Layer::new(&at.at(format!("encoder.layers.{i}")), width, inner, heads, activation);
         let device = at.tensors.device();
         let future = |i: usize| if i % LENGTH > i / LENGTH { -1e9_f32 } else { 0.0 };
         Ok(Self {
@@ -131,24 +107,11 @@ impl Clip {
         let mut before_last = x.clone();
         for layer in &self.layers {
             before_last = x;
-            x = self.layer(layer, &before_last)?;
+            x = layer.forward(&before_last, Some(&self.mask))?;
         }
         let last = self.norm.forward(&x)?;
         let pooled = self.projection.as_ref().map(|p| self.pooled(&last, prompts)?.matmul(&p.t()?)).transpose()?;
         Ok(Encoded { before_last, last, pooled })
-    }
-
-    fn layer(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let y = layer.norm_1.forward(x)?;
-        let heads = |l: &Linear| split_heads(&l.forward(&y)?, self.config.heads);
-        let (q, k, v) = (heads(&layer.queries)?, heads(&layer.keys)?, heads(&layer.values)?);
-        let x = (x + layer.out.forward(&join_heads(&attention(&q, &k, &v, Some(&self.mask))?)?)?)?;
-        let y = layer.widen.forward(&layer.norm_2.forward(&x)?)?;
-        let y = match self.config.activation {
-            Activation::QuickGelu => quick_gelu(&y)?,
-            Activation::Gelu => gelu(&y)?,
-        };
-        x + layer.narrow.forward(&y)?
     }
 
     /// The vectors at the first end of each prompt.
