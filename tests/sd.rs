@@ -10,6 +10,8 @@
 mod case;
 #[path = "sd/command.rs"]
 mod command;
+#[path = "sd/device.rs"]
+mod device;
 #[path = "sd/live.rs"]
 mod live;
 #[path = "sd/packed.rs"]

@@ -79,7 +79,8 @@ enum Down {
 }
 
 impl LowRank {
-    /// `up` (outputs, rank) and `down` (rank, inputs) or (rank, inputs, 3, 3), by the shape of the layer.
+    /// `up` (outputs, rank) and `down` (rank, inputs) or (rank, inputs, 3, 3), by the shape of the layer; brought to the
+    /// engine's place.
     pub fn new(
         shape: Shape,
         up: Tensor,
@@ -89,6 +90,7 @@ impl LowRank {
         engine: &Engine,
     ) -> Result<Self> {
         let rank = up.dim(1)?;
+        let (up, down) = (engine.place.bring(&up)?, engine.place.bring(&down)?);
         let kernel = |down: &Tensor| {
             let inputs = down.elem_count() / (9 * rank).max(1);
             down.reshape((rank, inputs, 3, 3))
@@ -98,7 +100,7 @@ impl LowRank {
                 let inputs = down.elem_count() / rank.max(1);
                 Down::Matrix(down.reshape((rank, inputs))?)
             }
-            Shape::Conv if down.device().is_cpu() => Down::Conv(Box::new(Conv3::of_weight(&kernel(&down)?, engine)?)),
+            Shape::Conv if engine.place.packs => Down::Conv(Box::new(Conv3::of_weight(&kernel(&down)?, engine)?)),
             Shape::Conv => Down::Plain(kernel(&down)?, 1),
             Shape::Halving => Down::Plain(kernel(&down)?, 2),
         };
@@ -112,12 +114,13 @@ impl LowRank {
     /// `(rows, inputs)` to `(rows, outputs)`
     fn rows(&self, x: &Tensor) -> Result<Tensor> {
         let Down::Matrix(down) = &self.down else { candle_core::bail!("a LoRA of a convolution lies beside a matrix") };
-        (x.matmul(&down.t()?)? * self.scale())?.matmul(&self.up.t()?)
+        (x.to_dtype(down.dtype())?.matmul(&down.t()?)? * self.scale())?.matmul(&self.up.t()?)
     }
 
     /// `(b, inputs, h, w)` to `(b, outputs, h', w')`
     fn maps(&self, x: &Tensor) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
+        let x = &x.to_dtype(self.up.dtype())?;
         let thin = match &self.down {
             Down::Matrix(down) => down.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?,
             Down::Conv(conv) => conv.forward(x)?,
@@ -167,7 +170,9 @@ impl Beside {
     fn add(&self, mut y: Tensor, of: impl Fn(&LowRank) -> Result<Tensor>) -> Result<Tensor> {
         let Some(added) = &*self.added.load() else { return Ok(y) };
         for low_rank in added.iter() {
-            y = (y + of(low_rank)?)?;
+            // What knows the timestep is float32 whatever a LoRA is.
+            let added = of(low_rank)?.to_dtype(y.dtype())?;
+            y = (y + added)?;
         }
         Ok(y)
     }

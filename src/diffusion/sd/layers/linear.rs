@@ -2,10 +2,10 @@
 
 use candle_core::{D, Device, Result, Tensor};
 
-use super::{At, Engine, Work, each_row, gelu_gate, tensor_of};
+use super::{At, Engine, Work, each_row, gelu_gate, shift_maps, shift_rows, tensor_of};
 use crate::{
     diffusion::sd::beside::{Beside, Shape as BesideShape},
-    kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Makes, Parts, Target},
+    kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Fused, Grid, Makes, Parts, Target},
 };
 
 /// A matrix as the kernels have it, with its bias.
@@ -82,14 +82,14 @@ impl Packed {
 
 enum Kind {
     Packed(Box<Packed>),
-    Plain { weight: Tensor, bias: Option<Tensor> },
+    Plain { weight: Tensor, bias: Option<Tensor>, engine: Engine },
 }
 
 impl Kind {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = match self {
+        let (weight, bias, engine) = match self {
             Self::Packed(packed) => return packed.forward(x),
-            Self::Plain { weight, bias } => (weight, bias),
+            Self::Plain { weight, bias, engine } => (weight, bias, engine),
         };
         let mut shape = x.dims().to_vec();
         let y = rows_of(x)?.matmul(&weight.t()?)?;
@@ -97,7 +97,7 @@ impl Kind {
             *last = weight.dim(0)?;
         }
         match bias {
-            Some(bias) => y.broadcast_add(bias)?.reshape(shape),
+            Some(bias) => shift_rows(engine, y, bias)?.reshape(shape),
             None => y.reshape(shape),
         }
     }
@@ -134,14 +134,15 @@ impl Linear {
     pub fn of_parts(at: &At, inputs: Parts, outputs: Parts, bias: bool) -> Self {
         let shape = [outputs.channels(), inputs.channels()];
         let beside = at.beside(BesideShape::Rows);
-        if at.tensors.device().is_cpu() {
+        if at.packs() {
             let bias = bias.then(|| at.floats("bias", &shape[..1]));
             let weight = at.floats("weight", &shape);
             let packed = Packed::new(at, &weight, bias, inputs, outputs, Makes::Channels);
             return Self { kind: Kind::Packed(Box::new(packed)), beside };
         }
         let bias = bias.then(|| at.get("bias", &shape[..1]));
-        Self { kind: Kind::Plain { weight: at.get("weight", &shape), bias }, beside }
+        let (weight, engine) = (at.get("weight", &shape), at.engine.clone());
+        Self { kind: Kind::Plain { weight, bias, engine }, beside }
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -174,13 +175,14 @@ pub struct Gated(GatedKind);
 enum GatedKind {
     /// With the gate at its end.
     Packed(Box<Packed>, Beside),
-    Plain(Linear),
+    Plain(Linear, Fused),
 }
 
 impl Gated {
     pub fn new(at: &At, inputs: usize, outputs: usize) -> Self {
-        if !at.tensors.device().is_cpu() || !outputs.is_multiple_of(16) {
-            return Self(GatedKind::Plain(Linear::new(at, inputs, 2 * outputs)));
+        if !at.packs() || !outputs.is_multiple_of(16) {
+            let fused = at.engine.place.fused.clone();
+            return Self(GatedKind::Plain(Linear::new(at, inputs, 2 * outputs), fused));
         }
         let (weight, bias) = (at.floats("weight", &[2 * outputs, inputs]), at.floats("bias", &[2 * outputs]));
         let packed = Packed::new(at, &weight, Some(bias), Parts::one(inputs), Parts::one(outputs), Makes::Gate);
@@ -193,7 +195,10 @@ impl Gated {
                 gelu_gate(&with_loras(beside, x, packed.ungated(x)?)?)
             }
             GatedKind::Packed(packed, _) => packed.forward(x),
-            GatedKind::Plain(linear) => gelu_gate(&linear.forward(x)?),
+            GatedKind::Plain(linear, fused) => {
+                let y = linear.forward(x)?;
+                fused.gelu_gate(&y).map_or_else(|| gelu_gate(&y), Ok)
+            }
         }
     }
 
@@ -201,7 +206,7 @@ impl Gated {
     pub fn run(&self, x: &Grid, out: &mut Grid) {
         match &self.0 {
             GatedKind::Packed(packed, _) => packed.run(x, Finish::plain(&packed.affine), Target::Gated(out)),
-            GatedKind::Plain(_) => unreachable!("maps are the CPU's, and their channels whole blocks"),
+            GatedKind::Plain(..) => unreachable!("maps are the CPU's, and their channels whole blocks"),
         }
     }
 }
@@ -209,7 +214,7 @@ impl Gated {
 /// A 1x1 convolution: `(b, inputs, h, w)` to `(b, outputs, h, w)`.
 pub struct Pointwise {
     packed: Vec<Packed>,
-    plain: Option<(Tensor, Tensor)>,
+    plain: Option<(Tensor, Tensor, Engine)>,
     beside: Beside,
 }
 
@@ -222,10 +227,10 @@ impl Pointwise {
     pub fn joined(at: &At, parts: &[usize], outputs: usize) -> Result<Self> {
         let inputs: usize = parts.iter().sum();
         let beside = at.beside(BesideShape::Pointwise);
-        if !at.tensors.device().is_cpu() {
+        if !at.packs() {
             let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape((1, outputs, inputs))?;
-            let bias = at.get("bias", &[outputs]).reshape((1, outputs, 1))?;
-            return Ok(Self { packed: Vec::new(), plain: Some((weight, bias)), beside });
+            let (bias, engine) = (at.get("bias", &[outputs]), at.engine.clone());
+            return Ok(Self { packed: Vec::new(), plain: Some((weight, bias, engine)), beside });
         }
         let weight = at.floats("weight", &[outputs, inputs, 1, 1]);
         let mut bias = Some(at.floats("bias", &[outputs]));
@@ -246,7 +251,7 @@ impl Pointwise {
     /// Without LoRAs.
     fn alone(&self, x: &Tensor) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
-        let Some((weight, bias)) = &self.plain else {
+        let Some((weight, bias, engine)) = &self.plain else {
             return each_row(x, |row| {
                 let Some(first) = self.packed.first() else { candle_core::bail!("a layer without weights") };
                 let engine = &first.engine;
@@ -262,9 +267,8 @@ impl Pointwise {
                 tensor_of(&out, first.outputs.channels())
             });
         };
-        let y = weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.broadcast_add(bias)?;
-        let outputs = y.dim(1)?;
-        y.reshape((b, outputs, h, w))
+        let y = weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?;
+        shift_maps(engine, y, bias)
     }
 
     /// From the maps to one, on the CPU.

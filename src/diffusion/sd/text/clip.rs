@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::{END, LENGTH, Learned};
-use crate::diffusion::sd::layers::{At, LayerNorm, Linear, attention, gelu, join_heads, quick_gelu, split_heads};
+use crate::diffusion::sd::layers::{At, LayerNorm, Linear, attend_masked, gelu, quick_gelu};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
@@ -98,7 +98,7 @@ impl Clip {
                 narrow: linear("mlp.fc2", config.inner, width),
             }
         };
-        let device = at.tensors.device();
+        let device = &at.engine.place.device;
         let future = |i: usize| if i % LENGTH > i / LENGTH { -1e9_f32 } else { 0.0 };
         Ok(Self {
             words: at.get("embeddings.token_embedding.weight", &[config.words, width]),
@@ -140,9 +140,8 @@ impl Clip {
 
     fn layer(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
         let y = layer.norm_1.forward(x)?;
-        let heads = |l: &Linear| split_heads(&l.forward(&y)?, self.config.heads);
-        let (q, k, v) = (heads(&layer.queries)?, heads(&layer.keys)?, heads(&layer.values)?);
-        let x = (x + layer.out.forward(&join_heads(&attention(&q, &k, &v, Some(&self.mask))?)?)?)?;
+        let (q, k, v) = (layer.queries.forward(&y)?, layer.keys.forward(&y)?, layer.values.forward(&y)?);
+        let x = (x + layer.out.forward(&attend_masked(&q, &k, &v, self.config.heads, Some(&self.mask))?)?)?;
         let y = layer.widen.forward(&layer.norm_2.forward(&x)?)?;
         let y = match self.config.activation {
             Activation::QuickGelu => quick_gelu(&y)?,
