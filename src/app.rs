@@ -3,6 +3,7 @@
 mod calibrations;
 pub mod cli;
 pub mod commands;
+mod device;
 mod dials;
 mod ear;
 mod effects;

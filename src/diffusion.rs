@@ -2,6 +2,7 @@
 
 mod bench;
 mod catalogue;
+pub mod device;
 mod dreamer;
 mod embedded;
 mod feedback;
@@ -11,7 +12,7 @@ mod residents;
 pub mod sd;
 mod weights;
 
-pub use bench::{Quantiles, Report, bench};
+pub use bench::{Quantiles, Report, bench, cpu_name};
 pub use catalogue::{
     Entry, LoadError, Meant, Options, card, find, find_file, folders, list, load, load_with, size_on_disk,
 };
@@ -193,6 +194,11 @@ pub trait Model: Send {
 /// What a model runs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Runtime {
+    /// `cpu`, or a GPU by name.
+    pub device: String,
+    /// Of the numbers that are multiplied.
+    pub precision: &'static str,
+    /// Of the CPU.
     pub instructions: String,
     pub threads: usize,
 }

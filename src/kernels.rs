@@ -17,7 +17,10 @@ mod attention;
 mod band;
 mod candle_threads;
 mod conv;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod floats;
+mod fused;
 mod gate;
 mod grid;
 mod group_norm;
@@ -44,6 +47,7 @@ pub use band::Band;
 pub use candle_threads::keep_candle_on_its_thread;
 pub use conv::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Makes, Plus, Tap, Target};
 pub use floats::Floats;
+pub use fused::Fused;
 pub use gate::gate;
 pub use grid::{Element, Form, Grid, Row};
 pub use group_norm::GroupNorm;

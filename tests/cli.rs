@@ -158,10 +158,11 @@ fn bench_prints_the_figures_that_are_promised() {
 fn devices_are_listed_to_people_and_to_scripts() {
     let out = wavedream(&["devices", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
-    for section in ["midi", "adapters"] {
+    for section in ["midi", "adapters", "compute"] {
         let devices = report[section].as_array().unwrap();
         assert!(devices.iter().all(|device| device["name"].is_string()), "{section}");
     }
+    assert_eq!(report["compute"][0]["device"], "cpu");
     let text = String::from_utf8(wavedream(&["devices"]).stdout).unwrap();
     assert!(text.contains("MIDI ports") && text.contains("Graphics adapters"), "{text}");
 }

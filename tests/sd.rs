@@ -10,6 +10,8 @@
 mod case;
 #[path = "sd/command.rs"]
 mod command;
+#[path = "sd/device.rs"]
+mod device;
 #[path = "sd/dreamdiffusion.rs"]
 mod dreamdiffusion;
 #[path = "sd/live.rs"]

@@ -15,8 +15,10 @@ pub use models::{ConvertArgs, FetchArgs, ListArgs, ModelsArgs, ModelsCommand, Sh
 pub use values::{Size, Weighted};
 
 use crate::{
-    diffusion::sd::DecoderChoice,
-    kernels::Element,
+    diffusion::{
+        device::{DeviceChoice, How, Precision},
+        sd::DecoderChoice,
+    },
     latent::Shape,
     remote::{Listen, Token},
 };
@@ -97,6 +99,8 @@ pub struct ShowArgs {
     /// The model that paints: a name from `wavedream models list`, or a .safetensors file
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
+    #[command(flatten)]
+    pub how: HowArgs,
     /// A list of cues that plays by itself, such as presets/cues/evening.toml
     #[arg(long, value_name = "FILE.toml")]
     pub cues: Option<PathBuf>,
@@ -136,6 +140,24 @@ pub struct PlayArgs {
     pub film: Option<PathBuf>,
     #[command(flatten)]
     pub remote: RemoteArgs,
+}
+
+/// How a model that reads text is loaded.
+#[derive(Debug, Clone, Default, Args)]
+pub struct HowArgs {
+    /// Where it computes: auto, cpu, cuda, cuda:1, metal (a GPU where one is built in and answers, if left out)
+    #[arg(long, value_name = "DEVICE", value_parser = values::device)]
+    pub device: Option<DeviceChoice>,
+    /// Its numbers: auto, float32, bfloat16, half (float32 on the CPU and half on GPUs, if left out)
+    #[arg(long, value_name = "NAME", value_parser = values::precision)]
+    pub precision: Option<Precision>,
+}
+
+impl HowArgs {
+    /// What was typed, over what was so before.
+    pub fn over(&self, how: How) -> How {
+        How { device: self.device.unwrap_or(how.device), precision: self.precision.unwrap_or(how.precision) }
+    }
 }
 
 /// The ways in from other programs and a phone.
@@ -219,9 +241,8 @@ pub struct DreamArgs {
     /// The decoder, for a model that has a choice
     #[arg(long, value_name = "NAME")]
     pub decoder: Option<Decoder>,
-    /// The numbers of the model's products, for a model that has a choice
-    #[arg(long, value_name = "NAME")]
-    pub precision: Option<Precision>,
+    #[command(flatten)]
+    pub how: HowArgs,
     /// The signal that says what to paint, through the encoder of --encoder or of the model itself (DreamDiffusion);
     /// --set /encoder/amount says how much it counts beside a prompt (all of it if left out)
     #[arg(short, long, value_name = "SOURCE", conflicts_with = "cond")]
@@ -270,15 +291,6 @@ impl Decoder {
     }
 }
 
-impl Precision {
-    pub fn element(self) -> Element {
-        match self {
-            Self::Float32 => Element::Float32,
-            Self::Bfloat16 => Element::Bfloat16,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scheduler {
     Ddim,
@@ -291,14 +303,6 @@ pub enum Scheduler {
 pub enum Decoder {
     Vae,
     Taesd,
-}
-
-/// Of products: their sums are float32 always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    Float32,
-    /// Half the memory, and faster where the CPU multiplies it fast
-    Bfloat16,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -387,9 +391,8 @@ pub struct BenchArgs {
     /// The decoder, for a model that has a choice
     #[arg(long, value_name = "NAME")]
     pub decoder: Option<Decoder>,
-    /// The numbers of the model's products, for a model that has a choice
-    #[arg(long, value_name = "NAME")]
-    pub precision: Option<Precision>,
+    #[command(flatten)]
+    pub how: HowArgs,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use super::{
     UsageError,
     cli::PlayArgs,
+    device::HowDials,
     dials::{DreamDials, StageDials},
     features::features,
     live::{self, Live},
@@ -110,6 +111,7 @@ struct Show {
     panel_wanted: Handle,
     panel_seen: u64,
     model_wanted: Handle,
+    how: HowDials,
     memory: Handle,
     ahead: Handle,
     /// The models of the presets, and when they were looked up.
@@ -143,6 +145,7 @@ impl Show {
         warnings: Vec<String>,
     ) -> Result<Self> {
         let table = desk.table().clone();
+        let how = HowDials::new(&table)?;
         let mut log = Log::default();
         warnings.into_iter().for_each(|text| log.say(Instant::now(), Level::Warning, text));
         if let Err(error) = desk.watch_files() {
@@ -164,7 +167,8 @@ impl Show {
             memory: table.handle("/dream/memory")?,
             ahead: table.handle("/dream/ahead")?,
             models_ahead: (None, Vec::new()),
-            residents: Residents::new(Arc::clone(&dreamer), playing_model),
+            residents: Residents::new(Arc::clone(&dreamer), playing_model, how.how()),
+            how,
             dream,
             recalls: desk.recalls(),
             shown: None,
@@ -275,21 +279,22 @@ impl Show {
         let budget_gib = self.memory.number();
         let budget_bytes = if budget_gib > 0.0 { (budget_gib * f64::from(1 << 30)) as u64 } else { half_of_memory() };
         let model = self.model_wanted.text();
-        let wanted = Wanted { model: &model, ahead: &self.models_ahead.1, budget_bytes };
+        let wanted = Wanted { model: &model, how: self.how.how(), ahead: &self.models_ahead.1, budget_bytes };
         let dream = &self.dream;
         let turns = self.residents.tick(&wanted, || WarmUp { shape: dream.picture_shape(), text: dream.text() });
         for turn in turns {
             match turn {
                 Turn::Told(text) => self.say(Level::Error, text),
-                Turn::Plays { name, playing } => self.use_model(&name, &playing),
+                Turn::Plays { name, playing, anew } => self.use_model(&name, &playing, anew),
             }
         }
     }
 
-    fn use_model(&mut self, name: &str, playing: &Playing) {
+    /// `anew`: the model that played, loaded in another way; its steps stay as they are.
+    fn use_model(&mut self, name: &str, playing: &Playing, anew: bool) {
         let table = self.desk.table().clone();
         declare_model(&table, &playing.card);
-        let steps = steps_of_model(&self.desk, name, &playing.card);
+        let steps = if anew { Ok(()) } else { steps_of_model(&self.desk, name, &playing.card) };
         let dials = || DreamDials::new(&table, &playing.card);
         match dials().and_then(|ours| Ok((ours, dials()?))) {
             Ok((ours, of_signal)) => {

@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     calibrations,
     cli::{RenderArgs, one_line},
+    device::HowDials,
     dials::{DreamDials, StageDials},
     effects::Effects,
     features::features,
@@ -178,6 +179,7 @@ struct FrameMaker {
     due: u64,
     recalls: u64,
     model_wanted: Handle,
+    how: HowDials,
     /// As it was asked for: a name or a path.
     playing_model: String,
 }
@@ -204,6 +206,7 @@ impl FrameMaker {
             moving: (Arc::default(), Reading::default()),
             playing_model: desk.table().handle("/dream/model")?.text().to_string(),
             model_wanted: desk.table().handle("/dream/model")?,
+            how: HowDials::new(desk.table())?,
             desk,
             played,
             model,
@@ -311,7 +314,7 @@ impl FrameMaker {
     }
 
     fn use_model(&mut self, name: &str) -> Result<()> {
-        let model = diffusion::load(name)?;
+        let model = diffusion::load_with(name, diffusion::Options::on(self.how.how()))?;
         declare_model(self.desk.table(), model.card());
         steps_of_model(&self.desk, name, model.card())?;
         self.dream = DreamDials::new(self.desk.table(), model.card())?;

@@ -4,10 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{UsageError, cli::ShowArgs, features, state_board};
+use super::{
+    UsageError,
+    cli::ShowArgs,
+    device::{DEVICE, HowDials, PRECISION},
+    features, state_board,
+};
 use crate::{
     control::{self, Desk, Folders, Origin, Param, Presets, Table, Value},
-    diffusion::{self, Card, Model},
+    diffusion::{
+        self, Card, Model,
+        device::{DeviceChoice, How, Precision},
+    },
     stage::{Declaration, Kind, ParamKind, ShaderLibrary},
 };
 
@@ -41,7 +49,9 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     table.declare(state_board::params());
     declare_shaders(&table, &shaders);
 
-    let mut model = diffusion::load(args.model.as_deref().unwrap_or("box"))?;
+    let how = how(&table, args)?;
+    let load = |name: &str| diffusion::load_with(name, diffusion::Options::on(how));
+    let mut model = load(args.model.as_deref().unwrap_or("box"))?;
     declare_model(&table, model.card());
     let (presets, mut warnings) = Presets::load(&table, Folders::standard(args.presets.as_deref()));
     warnings.extend(shaders.messages().map(str::to_owned));
@@ -52,7 +62,7 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     }
     let wanted = table.handle("/dream/model")?.text();
     if args.model.is_none() && *wanted != *model.card().name {
-        match diffusion::load(&wanted) {
+        match load(&wanted) {
             Ok(other) => {
                 model = other;
                 declare_model(&table, model.card());
@@ -67,6 +77,8 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     steps_of_preset(&desk, model.card())?;
     listen(&table, model.card())?;
     warnings.extend(set_typed(&table, &args.set)?);
+    // An option is said more plainly than a setting.
+    self::how(&table, args)?;
     if let Some(source) = &args.effects_source {
         table.set(EFFECTS, Value::text(source), Origin::CommandLine)?;
     }
@@ -76,6 +88,28 @@ pub fn set_up(args: &ShowArgs) -> Result<Setup> {
     let of_preset = desk.current().and_then(|preset| preset.source.clone());
     let source = args.source().map(str::to_owned).or(of_preset).unwrap_or_else(|| FIRST_SOURCE.to_owned());
     Ok(Setup { desk, shaders, model, source, warnings })
+}
+
+/// Brings into the table how models are loaded, which counts before anything else does: what `--set` and then what the
+/// options say.
+fn how(table: &Table, args: &ShowArgs) -> Result<How> {
+    let is_how = |setting: &&String| {
+        let path = setting.split('=').next().unwrap_or_default().trim();
+        [DEVICE, PRECISION].contains(&path)
+    };
+    set_typed(table, &args.set.iter().filter(is_how).cloned().collect::<Vec<_>>())?;
+    let dials = HowDials::new(table)?;
+    let how = args.how.over(dials.how());
+    // One that is hidden from the table is for the model that it was typed for.
+    if args.how.device.is_some_and(|device| device != DeviceChoice::Plain) {
+        table.set(DEVICE, Value::text(how.device.to_string()), Origin::CommandLine)?;
+    }
+    if let Some((name, _)) =
+        args.how.precision.and_then(|p| Precision::NAMES.into_iter().find(|(_, known)| *known == p))
+    {
+        table.set(PRECISION, Value::text(name), Origin::CommandLine)?;
+    }
+    Ok(how)
 }
 
 /// Sets what `--set` says; a sentence for each value that had to be clamped.

@@ -84,6 +84,12 @@ fn dream() -> Vec<Param> {
             .unit("GiB")
             .never_recalled()
             .about("How much memory all models together may take; 0 is half of this machine's. What was used longest ago leaves first."),
+        Param::choice("/dream/device", ["auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "metal"])
+            .never_recalled()
+            .about("Where models that read compute; auto is a GPU where one answers. The model is loaded again, and the old one plays on meanwhile."),
+        Param::choice("/dream/precision", ["auto", "float32", "bfloat16", "half"])
+            .never_recalled()
+            .about("The numbers of models that read: auto is float32 on the CPU and half on GPUs; bfloat16 is fast on some CPUs."),
         Param::choice("/dream/ahead", ["presets", "off"])
             .never_recalled()
             .about("Whether the models of the presets are made ready while another plays, so that they take over at once."),

@@ -101,7 +101,7 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
         gflop_per_picture,
         gflop_per_s: gflop_per_picture * pictures as f64 / seconds,
         peak_memory_mb: peak_memory_mb(),
-        cpu: cpu(),
+        cpu: cpu_name(),
         runtime: model.runtime(),
     })
 }
@@ -123,7 +123,8 @@ fn peak_memory_mb() -> Option<f64> {
     Some(line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()? / 1024.0)
 }
 
-fn cpu() -> String {
+/// What the CPU is called; its kind where the system does not tell.
+pub fn cpu_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())

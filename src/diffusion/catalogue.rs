@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     Card, Embedded, Model,
+    device::How,
     hub::{Place, cached},
     sd::{self, Sort, StableDiffusion},
     weights::Weights,
@@ -67,6 +68,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { threads: physical_cores(), instructions: Instructions::best(), stable: sd::Settings::default() }
+    }
+}
+
+impl Options {
+    /// On a device, in a precision.
+    pub fn on(how: How) -> Self {
+        let stable = sd::Settings { device: how.device, precision: how.precision, ..sd::Settings::default() };
+        Self { stable, ..Self::default() }
     }
 }
 

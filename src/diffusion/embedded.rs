@@ -223,7 +223,12 @@ impl Model for Embedded {
     }
 
     fn runtime(&self) -> Runtime {
-        Runtime { instructions: self.instructions.name().to_owned(), threads: self.pool.threads() }
+        Runtime {
+            device: "cpu".to_owned(),
+            precision: "float32",
+            instructions: self.instructions.name().to_owned(),
+            threads: self.pool.threads(),
+        }
     }
 
     fn generate(

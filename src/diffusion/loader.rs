@@ -5,7 +5,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use super::{Card, Conditioning, GenerateError, LoadError, Model, Picture, PictureShape, sd::Text};
+use super::{Card, Conditioning, GenerateError, LoadError, Model, Picture, PictureShape, device::How, sd::Text};
 use crate::{
     Stamp,
     latent::{Latent, noise},
@@ -26,7 +26,7 @@ pub struct WarmUp {
 pub(super) struct Opener {
     /// What a model of this name is.
     pub card: fn(&str) -> Result<Card, LoadError>,
-    pub load: fn(&str) -> Result<Box<dyn Model>, LoadError>,
+    pub load: fn(&str, How) -> Result<Box<dyn Model>, LoadError>,
 }
 
 /// Loads models.
@@ -70,7 +70,7 @@ impl Loader {
     }
 
     /// False while there is no room for another one.
-    pub fn ask(&mut self, name: &str, warm_up: WarmUp) -> bool {
+    pub fn ask(&mut self, name: &str, how: How, warm_up: WarmUp) -> bool {
         if self.is_loading(name) || self.loading.len() >= MOST {
             return false;
         }
@@ -79,13 +79,18 @@ impl Loader {
         let (named, opener) = (name.to_owned(), self.opener);
         let body = move || {
             // Nobody hears it only when the program ends.
-            drop(load(opener, &named, &warm_up, &tell, &wait).map(|done| tell.send(Told::Done(done))));
+            drop(load(opener, (&named, how), &warm_up, &tell, &wait).map(|done| tell.send(Told::Done(done))));
         };
         let started = std::thread::Builder::new().name("loader".into()).spawn(body).is_ok();
         if started {
             self.loading.push(Loading { name: name.to_owned(), told, leave });
         }
         started
+    }
+
+    /// Whether a model may be loaded in several ways.
+    pub fn has_choice(&self, name: &str) -> bool {
+        (self.opener.card)(name).is_ok_and(|card| card.reads_text)
     }
 
     pub fn is_loading(&self, name: &str) -> bool {
@@ -103,6 +108,11 @@ impl Loader {
             // A thread that is gone says so itself.
             let _ = loading.leave.try_send(());
         }
+    }
+
+    /// Gives up on all: what they were asked with is not wanted any more.
+    pub fn forget_all(&mut self) {
+        self.loading.clear();
     }
 
     /// Gives up on one that waits for leave.
@@ -131,7 +141,7 @@ impl Loader {
 /// None if nobody waits for it any more.
 fn load(
     opener: Opener,
-    name: &str,
+    (name, how): (&str, How),
     warm_up: &WarmUp,
     tell: &Sender<Told>,
     leave: &Receiver<()>,
@@ -142,7 +152,7 @@ fn load(
     };
     tell.send(Told::Size(card.bytes)).ok()?;
     leave.recv().ok()?;
-    let loaded = (opener.load)(name).map_err(|error| error.to_string());
+    let loaded = (opener.load)(name, how).map_err(|error| error.to_string());
     Some(loaded.map(|mut model| {
         if let Err(error) = first_picture(&mut *model, warm_up) {
             // It is tried again with each picture, and told then.

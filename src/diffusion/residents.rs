@@ -10,14 +10,16 @@ use std::{
 };
 
 use super::{
-    Dreamer, Inmate, Playing, WarmUp, card, load,
+    Dreamer, Inmate, Options, Playing, WarmUp, card,
+    device::How,
+    load_with,
     loader::{Loader, News, Opener},
 };
 
 /// What has changed since the last look.
 pub enum Turn {
-    /// This one paints from now on.
-    Plays { name: String, playing: Playing },
+    /// This one paints from now on. `anew`: the same model as before, loaded in another way.
+    Plays { name: String, playing: Playing, anew: bool },
     /// Something a person should read.
     Told(String),
 }
@@ -26,6 +28,8 @@ pub enum Turn {
 pub struct Wanted<'a> {
     /// The model that is to play.
     pub model: &'a str,
+    /// How it is to be loaded. Another way than before loads it again while the old one plays on.
+    pub how: How,
     /// Models that will be wanted.
     pub ahead: &'a [String],
     /// Memory that all models together may take.
@@ -37,6 +41,14 @@ pub struct Residents {
     dreamer: Arc<Dreamer>,
     loader: Loader,
     plays: String,
+    /// How models are loaded.
+    how: How,
+    /// How the one that plays was.
+    plays_in: How,
+    /// The one that plays is to be loaded anew.
+    stale: bool,
+    /// That has happened, and it is there.
+    is_there: bool,
     /// Asked for last.
     wanted: String,
     /// Not tried again before they are asked for anew.
@@ -46,16 +58,21 @@ pub struct Residents {
 }
 
 impl Residents {
-    /// `plays` is the name of the one model that is there already.
-    pub fn new(dreamer: Arc<Dreamer>, plays: &str) -> Self {
-        Self::with(dreamer, plays, Opener { card, load })
+    /// `plays` is the name of the one model that is there already, `how` how it was loaded.
+    pub fn new(dreamer: Arc<Dreamer>, plays: &str, how: How) -> Self {
+        let load = |name: &str, how| load_with(name, Options::on(how));
+        Self::with(dreamer, (plays, how), Opener { card, load })
     }
 
-    fn with(dreamer: Arc<Dreamer>, plays: &str, opener: Opener) -> Self {
+    fn with(dreamer: Arc<Dreamer>, (plays, how): (&str, How), opener: Opener) -> Self {
         Self {
             dreamer,
             loader: Loader::new(opener),
             plays: plays.to_owned(),
+            how,
+            plays_in: how,
+            stale: false,
+            is_there: false,
             wanted: plays.to_owned(),
             failed: BTreeSet::new(),
             not_ahead: BTreeSet::new(),
@@ -79,28 +96,53 @@ impl Residents {
             wanted.model.clone_into(&mut self.wanted);
             self.failed.remove(wanted.model);
         }
+        if wanted.how != self.how {
+            self.begin_anew(wanted.how);
+        }
         while let Some(news) = self.loader.news() {
             self.hear(news, wanted, &mut turns);
         }
-        if self.wanted != self.plays && !self.failed.contains(&self.wanted) {
-            match self.dreamer.play(&self.wanted) {
+        let anew = self.stale && self.wanted == self.plays;
+        if (anew || self.wanted != self.plays) && !self.failed.contains(&self.wanted) {
+            let playing = if anew && !self.is_there { None } else { self.dreamer.play(&self.wanted) };
+            match playing {
                 Some(playing) => {
+                    if std::mem::take(&mut self.stale) {
+                        // The one of before, which rests now.
+                        self.dreamer.let_go(&self.plays);
+                    }
+                    self.is_there = false;
+                    self.plays_in = self.how;
                     self.plays.clone_from(&self.wanted);
                     self.trim(wanted.budget_bytes);
-                    turns.push(Turn::Plays { name: self.wanted.clone(), playing });
+                    turns.push(Turn::Plays { name: self.wanted.clone(), playing, anew });
                 }
                 None if self.loader.is_loading(&self.wanted) => {}
                 None => {
                     // Asked again in the next frame if there is no room for it now.
-                    let _ = self.loader.ask(&self.wanted, warm_up());
+                    let _ = self.loader.ask(&self.wanted, self.how, warm_up());
                 }
             }
         } else if self.loader.names().next().is_none()
             && let Some(next) = self.next_ahead(wanted.ahead)
         {
-            self.loader.ask(&next, warm_up());
+            self.loader.ask(&next, self.how, warm_up());
         }
         turns
+    }
+
+    /// Models are to be loaded in another way: those that rest leave, and the one that plays is loaded again if it has a
+    /// choice.
+    fn begin_anew(&mut self, how: How) {
+        self.how = how;
+        self.loader.forget_all();
+        self.failed.clear();
+        self.not_ahead.clear();
+        self.is_there = false;
+        for resting in self.dreamer.residents().into_iter().skip(1) {
+            self.dreamer.let_go(&resting.name);
+        }
+        self.stale = how != self.plays_in && self.loader.has_choice(&self.plays);
     }
 
     fn next_ahead(&self, ahead: &[String]) -> Option<String> {
@@ -112,7 +154,9 @@ impl Residents {
         match news {
             News::Asks { name, bytes } => self.make_room(&name, bytes, wanted, turns),
             News::Loaded { name, model } => {
-                if let Err(error) = self.dreamer.keep(&name, model) {
+                let kept = self.dreamer.keep(&name, model);
+                self.is_there |= self.stale && kept.is_ok() && name == self.plays;
+                if let Err(error) = kept {
                     self.failed.insert(name.clone());
                     turns.push(Turn::Told(format!("{name}: its thread cannot be started: {error}")));
                 }

@@ -7,8 +7,12 @@
 //!
 //! Lives on the generating thread. A checkpoint is a diffusers folder or one file ([`files`]). LoRAs are added to its
 //! weights while they are read, or lie beside them while it plays ([`rack`]); sampler, decoder, steps, guidance, LoRAs and
-//! texts ([`said`]) are others from one picture to the next. Everything is float32 on the CPU, so SDXL's decoder, which
-//! overflows in half precision, does not.
+//! texts ([`said`]) are others from one picture to the next.
+//!
+//! U-Net and autoencoders are at a [`Place`]: the CPU, where their layers run on this program's kernels, or a GPU, where they
+//! are candle's tensors and nothing comes back before the picture's bytes. Text models are the CPU's always: a text is read
+//! once, on a thread of its own, and the GPU's memory is for pictures. SDXL's own decoder overflows in half precision and
+//! is float32 where that was asked for.
 
 mod autoencoders;
 mod beside;
@@ -28,10 +32,11 @@ mod vision;
 
 use std::{path::Path, sync::Arc};
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use crate::{
     Stamp,
+    diffusion::device::{DeviceChoice, Place, Precision},
     kernels::{Element, Instructions, Pool},
 };
 
@@ -48,7 +53,7 @@ use files::{Lora, Parts};
 use layers::{At, Engine};
 use rack::Rack;
 use reader::Reader;
-use run::{Passes, Run, Stream};
+use run::{Between, Passes, Run, Stream};
 use said::{Said, Time};
 use unet::Unet;
 
@@ -75,8 +80,10 @@ pub struct Settings {
     pub loras: Vec<LoraUse>,
     /// Besides those in `embeddings/` beside the checkpoint and in the folders of models.
     pub embeddings: Vec<EmbeddingUse>,
-    /// Of the U-Net's products; sums, norms, text and autoencoder are float32 always.
-    pub precision: Element,
+    /// Where it computes.
+    pub device: DeviceChoice,
+    /// On the CPU of the U-Net's products alone; sums, norms, text and autoencoder are float32 there always.
+    pub precision: Precision,
     /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
     pub noise: Option<Vec<f32>>,
 }
@@ -119,6 +126,7 @@ pub struct StableDiffusion {
     rack: Rack,
     said: Said,
     stream: Stream,
+    between: Between,
     /// The picture before, kept while it is fed back.
     last: Option<model::Last>,
     last_stamp: Option<Stamp>,
@@ -139,13 +147,17 @@ impl StableDiffusion {
         for used in &settings.loras {
             Lora::open(&used.path)?.apply(&mut parts, used.strength)?;
         }
-        Self::build(parts, settings, pool)
+        let unheard = |why| Refusal::new(path, format!("cannot be played as asked: {why}"));
+        let found = Place::find(settings.device, settings.precision).map_err(unheard)?;
+        let mut model = Self::build(parts, settings, found.place, pool)?;
+        model.notes.extend(found.notes);
+        Ok(model)
     }
 
     /// What the text model of a checkpoint says of some prompts, (words, numbers) each, without making the rest ready.
     pub fn words_of(path: &Path, prompts: &[&str], pool: &Pool) -> std::result::Result<Vec<Tensor>, Refusal> {
         let parts = files::open(path)?;
-        let engine = Engine::new(pool, Instructions::best(), Element::Float32);
+        let engine = Engine::new(pool, Instructions::best(), Place::cpu());
         let reader = Reader::new(&parts, &[], &engine)?;
         if reader.clip.is_none() {
             return Err(Refusal::new(
@@ -166,16 +178,16 @@ impl StableDiffusion {
         Ok(model::card(&files::open(path)?, &Settings::default()))
     }
 
-    fn build(parts: Parts, settings: Settings, pool: &Pool) -> std::result::Result<Self, Refusal> {
+    fn build(parts: Parts, settings: Settings, place: Place, pool: &Pool) -> std::result::Result<Self, Refusal> {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
-        let engine = Engine::new(pool, Instructions::best(), settings.precision);
-        if settings.precision == Element::Bfloat16 && !engine.bfloat16_pays() {
+        let engine = Engine::new(pool, Instructions::best(), place);
+        if engine.place.packs && engine.element == Element::Bfloat16 && !engine.bfloat16_pays() {
             tracing::warn!(
                 "this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one"
             );
         }
-        let exact = engine.exact();
+        let reading = engine.on_cpu();
         let (tensors, config) = &parts.unet;
         let unet = Unet::new(&At::root(tensors, &engine), config.clone()).map_err(failed)?;
         tensors.check("unet", &path)?;
@@ -184,12 +196,11 @@ impl StableDiffusion {
                 format!("does not fit together: {} words come to its U-Net, whose branch takes {words}", parts.words);
             return Err(Refusal::new(&path, what));
         }
-        let autoencoders = Autoencoders::new(&parts, &settings, &exact)?;
+        let autoencoders = Autoencoders::new(&parts, &settings, &engine)?;
         let card = model::card(&parts, &settings);
-        let reader = Arc::new(Reader::new(&parts, &settings.embeddings, &exact)?);
+        let reader = Arc::new(Reader::new(&parts, &settings.embeddings, &reading)?);
         Ok(Self {
-            engine,
-            rack: Rack::new(&parts, &exact),
+            rack: Rack::new(&parts, [if engine.place.packs { engine.exact() } else { engine.clone() }, reading]),
             said: Said::new(reader.clone(), parts.zeros_for_empty),
             name: parts.name,
             family: parts.family,
@@ -198,6 +209,7 @@ impl StableDiffusion {
             reader,
             autoencoders,
             schedule: parts.schedule,
+            between: Between::new(settings.noise.clone()),
             settings,
             stream: Stream::default(),
             last: None,
@@ -207,6 +219,7 @@ impl StableDiffusion {
             missed: None,
             told_deaf: false,
             card,
+            engine,
         })
     }
 
@@ -275,20 +288,26 @@ impl StableDiffusion {
         let ready = said.ready(&self.unet, 0, [h, w], guidance, 1)?;
         let begin = start.map_or(Begin::Noise, |(_, strength)| Begin::Whole(strength));
         let schedule = Arc::new(self.schedule_of(None, steps, begin));
-        let picture = start.map(|(latent, _)| numbers(latent)).transpose()?;
-        let mut run = Run::new(schedule, &numbers(noise)?, picture.as_deref(), Stamp::start());
+        let place = self.engine.place.exact();
+        let picture = start.map(|(latent, _)| place.bring(latent)).transpose()?;
+        let mut run = Run::new(schedule, &place.bring(noise)?, picture.as_ref(), Stamp::start())?;
         let passes = self.passes([h, w]);
         let mut i = 0;
         while !run.is_done() {
             passes.pass(&mut [&mut run], &ready)?;
-            after(i, &run.latent);
+            after(i, &numbers(&run.latent)?);
             i += 1;
         }
-        Ok(run.latent)
+        numbers(&run.latent)
     }
 
     fn passes(&self, size: [usize; 2]) -> Passes<'_> {
-        Passes { unet: &self.unet, size, noise: self.settings.noise.as_deref() }
+        Passes { unet: &self.unet, size, between: &self.between, place: &self.engine.place }
+    }
+
+    /// Where it computes.
+    pub fn place(&self) -> &Place {
+        &self.engine.place
     }
 
     /// A latent `(b, 4, h, w)` to a picture `(b, 3, 8 h, 8 w)`, about -1..1.
@@ -303,9 +322,9 @@ impl StableDiffusion {
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1::<f32>()
+    tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()
 }
 
-fn maps(values: Vec<f32>, channels: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
-    Tensor::from_vec(values, (1, channels, height, width), &Device::Cpu)
+fn maps(values: Vec<f32>, channels: usize, [height, width]: [usize; 2], device: &Device) -> Result<Tensor> {
+    Tensor::from_vec(values, (1, channels, height, width), device)
 }

@@ -171,3 +171,35 @@ fn a_preset_whose_model_is_not_there_is_one_sentence_and_the_box_plays() {
     }
     assert_eq!(std::fs::read_dir(&frames).unwrap().count(), 3);
 }
+
+#[test]
+fn device_and_precision_are_options_and_parameters() {
+    let folder = packed::unpack("sd15");
+    let model = folder.path().display().to_string();
+    let bench = |more: &[&str]| {
+        let arguments = ["bench", "--model", &model, "--seconds", "0.1", "--size", "64x64", "--json"];
+        let told = wavedream(&[&arguments[..], more].concat()).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(report["pictures_per_s"].as_f64().unwrap() > 0.0 && report["denoise"]["p50_ms"].is_number());
+        format!("{} {}", report["device"].as_str().unwrap(), report["precision"].as_str().unwrap())
+    };
+    assert_eq!(bench(&["--device", "cpu"]), "cpu float32");
+    assert_eq!(bench(&["--device", "plain", "--precision", "half"]), "plain half");
+
+    let (exact, _) = film(&model, &[]);
+    let (rough, _) = film(&model, &["/dream/precision=bfloat16"]);
+    assert!(rough != exact, "a film is made as its parameters say");
+
+    let message = wavedream(&["dream", "--model", &model, "--device", "gpu"]).unwrap_err();
+    assert!(message.contains("--device") && message.contains("auto, cpu, cuda"), "{message}");
+    let message = wavedream(&["bench", "--device", "cuda"]).unwrap_err();
+    assert!(message.contains("box") && message.contains("--device"), "{message}");
+    if cfg!(not(feature = "cuda")) {
+        let frames = folder.path().join("frames").display().to_string();
+        for ask in [["--device", "cuda"], ["--set", "/dream/device=cuda"]] {
+            let arguments = ["render", "--model", &model, "--seconds", "0.1", "-o", &frames];
+            let message = wavedream(&[&arguments[..], &ask].concat()).unwrap_err();
+            assert!(message.contains(&model) && message.contains("--features cuda"), "{message}");
+        }
+    }
+}

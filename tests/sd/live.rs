@@ -15,9 +15,10 @@ use wavedream::{
     Stamp,
     diffusion::{
         Conditioning, Feedback, Model, Picture, Raw,
+        device::Precision,
         sd::{DecoderChoice, LoraUse, Sampler, Settings, StableDiffusion, Text, Way},
     },
-    kernels::{Element, Pool},
+    kernels::Pool,
     latent::{Latent, Shape},
 };
 
@@ -25,37 +26,37 @@ use super::packed;
 
 const SHAPE: Shape = Shape { channels: 4, height: 6, width: 8 };
 
-struct Player {
-    model: StableDiffusion,
-    folder: Arc<tempfile::TempDir>,
-    z: Vec<f32>,
+pub struct Player {
+    pub model: StableDiffusion,
+    pub folder: Arc<tempfile::TempDir>,
+    pub z: Vec<f32>,
     hop: u64,
 }
 
 impl Player {
-    fn new(family: &str, settings: Settings) -> Self {
+    pub fn new(family: &str, settings: Settings) -> Self {
         Self::of(Arc::new(packed::unpack(family)), settings)
     }
 
-    fn of(folder: Arc<tempfile::TempDir>, settings: Settings) -> Self {
+    pub fn of(folder: Arc<tempfile::TempDir>, settings: Settings) -> Self {
         let case = safetensors::load(folder.path().join("case.safetensors"), &Device::Cpu).unwrap();
         let z = case["z"].flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let model = StableDiffusion::load(folder.path(), settings, &Pool::new(2)).unwrap();
         Self { model, folder, z, hop: 0 }
     }
 
-    fn latent(&self, values: &[f32]) -> Latent {
+    pub fn latent(&self, values: &[f32]) -> Latent {
         let stamp = Stamp { hop: self.hop, signal_secs: self.hop as f64 / 30.0, arrived: Instant::now() };
         Latent { stamp, shape: SHAPE, values: values.into() }
     }
 
     /// The next picture, a thirtieth of a second later.
-    fn paint(&mut self, with: &Conditioning, steps: usize) -> Raw {
+    pub fn paint(&mut self, with: &Conditioning, steps: usize) -> Raw {
         let z = self.z.clone();
         self.paint_of(&z, with, steps)
     }
 
-    fn paint_of(&mut self, z: &[f32], with: &Conditioning, steps: usize) -> Raw {
+    pub fn paint_of(&mut self, z: &[f32], with: &Conditioning, steps: usize) -> Raw {
         self.hop += 1;
         let latent = self.latent(z);
         self.model.generate_raw(&latent, with, steps).unwrap()
@@ -66,29 +67,29 @@ impl Player {
     }
 }
 
-fn said(prompt: &str) -> Conditioning {
+pub fn said(prompt: &str) -> Conditioning {
     let text = Text { prompt: prompt.to_owned(), guidance: Some(1.0), ..Text::default() };
     Conditioning { text: Some(text), ..Conditioning::default() }
 }
 
-fn guided(prompt: &str) -> Conditioning {
+pub fn guided(prompt: &str) -> Conditioning {
     let text = Text { prompt: prompt.to_owned(), guidance: Some(7.5), ..Text::default() };
     Conditioning { text: Some(text), ..Conditioning::default() }
 }
 
-fn with_loras(loras: &[(&Path, f32)]) -> Conditioning {
+pub fn with_loras(loras: &[(&Path, f32)]) -> Conditioning {
     let loras = loras.iter().map(|(path, strength)| LoraUse { path: path.to_path_buf(), strength: *strength });
     Conditioning { way: Way { loras: loras.collect(), ..Way::default() }, ..said("A lighthouse, violet dusk") }
 }
 
-fn relative(found: &[f32], expected: &[f32]) -> f64 {
+pub fn relative(found: &[f32], expected: &[f32]) -> f64 {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(a - b)));
     difference / norm(&mut expected.iter().map(|b| f64::from(*b)))
 }
 
 /// A LoRA on every layer that one can lie beside: matrices, 1x1 and 3x3 convolutions, those that halve, and the text.
-fn lora_on_everything(folder: &Path, seed: usize) -> std::path::PathBuf {
+pub fn lora_on_everything(folder: &Path, seed: usize) -> std::path::PathBuf {
     let mut tensors = HashMap::new();
     let mut at = seed;
     let mut random = |shape: &[usize]| {
@@ -168,7 +169,7 @@ fn loras_beside_the_weights_paint_what_merged_ones_paint() {
 /// Bfloat16 has eight bits of a number: the two ways may differ by what is rounded on them, the LoRA is much more.
 #[test]
 fn in_bfloat16_loras_beside_the_weights_are_heard_alike() {
-    let rough = || Settings { precision: Element::Bfloat16, ..Settings::default() };
+    let rough = || Settings { precision: Precision::Bfloat16, ..Settings::default() };
     let mut live = Player::new("sd15", rough());
     let lora = lora_on_everything(live.folder.path(), 7);
     let loras = vec![LoraUse { path: lora.clone(), strength: 1.0 }];

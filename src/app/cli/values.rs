@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use crate::remote::{HTTP_PORT, Listen, OSC_PORT, Token};
+use crate::{
+    diffusion::device::{DeviceChoice, Precision},
+    remote::{HTTP_PORT, Listen, OSC_PORT, Token},
+};
 
 /// Width and height in pixels, `1280x720`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,15 @@ impl FromStr for Weighted {
             _ => Err("write a genre, or a genre and its weight from 0 to 1, such as coral:0.5".into()),
         }
     }
+}
+
+/// Where a model computes; `plain` is for tests and told nowhere.
+pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {
+    text.parse()
+}
+
+pub(super) fn precision(text: &str) -> Result<Precision, String> {
+    Precision::named(text).ok_or_else(|| format!("write {}", Precision::NAMES.map(|(name, _)| name).join(", ")))
 }
 
 pub(super) fn secs(text: &str) -> Result<f64, String> {

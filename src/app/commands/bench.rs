@@ -11,13 +11,14 @@ use serde::Serialize;
 use super::{print, shape_for, steps_of};
 use crate::{
     app::{
-        cli::{BenchArgs, Decoder, Precision},
+        cli::{BenchArgs, Decoder},
         dials::DreamDials,
         full_table,
         line::Line,
     },
     diffusion::{
         self, Model, Picture, Quantiles,
+        device::{DeviceChoice, How},
         sd::{DecoderChoice, Settings},
     },
     latent::Shape,
@@ -44,9 +45,15 @@ struct Report {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let began = Instant::now();
     let decoder = args.decoder.map_or(DecoderChoice::Own, Decoder::choice);
-    let precision = args.precision.map_or_else(Default::default, Precision::element);
-    let stable = Settings { decoder, precision, ..Settings::default() };
+    let How { device, precision } = args.how.over(How::default());
+    let stable = Settings { decoder, device, precision, ..Settings::default() };
     let mut model = diffusion::load_with(&args.model, diffusion::Options { stable, ..diffusion::Options::default() })?;
+    if !model.card().reads_text && args.how.device.is_some_and(|device| device != DeviceChoice::Cpu) {
+        bail!("the model {} is painted by the CPU: leave --device out", model.card().name);
+    }
+    for note in model.notes() {
+        tracing::warn!("{note}");
+    }
     let load_ms = began.elapsed().as_secs_f32() * 1e3;
     let steps = steps_of(model.card(), args.steps as usize)?;
     let shape = shape_for(model.card(), args.size)?;
@@ -111,8 +118,14 @@ fn told(Report { model, load_ms, latency, signal }: &Report) -> String {
     out += &line("sample to picture", latency);
     out += &line("  of that the signal", signal);
     out += &format!(
-        "{:.2} GFLOP a picture, {:.0} GFLOP a second, {} threads of {} ({})",
-        model.gflop_per_picture, model.gflop_per_s, model.runtime.threads, model.cpu, model.runtime.instructions
+        "{:.2} GFLOP a picture, {:.0} GFLOP a second, {} threads of {} ({}), on {} in {}",
+        model.gflop_per_picture,
+        model.gflop_per_s,
+        model.runtime.threads,
+        model.cpu,
+        model.runtime.instructions,
+        model.runtime.device,
+        model.runtime.precision
     );
     if let Some(memory) = model.peak_memory_mb {
         out += &format!("; {memory:.0} MB of memory at most");

@@ -14,6 +14,11 @@ use crate::{
         Folders,
         midi::{Maps, System, ports::Ports},
     },
+    diffusion::{
+        self,
+        device::{DeviceChoice, cuda_cards, has_metal},
+    },
+    kernels::{Instructions, physical_cores},
     signal::{self, live::lsl::StreamInfo},
 };
 
@@ -37,7 +42,7 @@ struct Device {
 }
 
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let sections = [audio(), lsl(), midi(), displays(), adapters()];
+    let sections = [audio(), lsl(), midi(), displays(), adapters(), compute()];
     print(&if args.json { format!("{:#}\n", as_json(&sections)) } else { as_text(&sections) })
 }
 
@@ -148,6 +153,38 @@ fn adapters() -> Section {
         none: "none that wgpu can use: install a Vulkan driver (a software one will do: Mesa's lavapipe)".into(),
         devices: found.iter().map(device).collect(),
     }
+}
+
+/// Where models can compute.
+fn compute() -> Section {
+    let (instructions, cores) = (Instructions::best().name(), physical_cores());
+    let cpu = diffusion::cpu_name();
+    let mut devices = vec![Device {
+        about: format!("--device cpu  {instructions}, {cores} cores"),
+        json: json!({ "name": cpu, "device": "cpu", "instructions": instructions, "cores": cores }),
+        name: cpu,
+    }];
+    match cuda_cards() {
+        Ok(cards) => devices.extend(cards.into_iter().enumerate().map(|(number, card)| {
+            let (device, gib) = (DeviceChoice::Cuda(number), card.memory_bytes as f64 / (1_u64 << 30) as f64);
+            Device {
+                about: format!("--device {device}  {gib:.1} GiB"),
+                json: json!({ "name": card.name, "device": device.to_string(), "memory_bytes": card.memory_bytes }),
+                name: card.name,
+            }
+        })),
+        // Of a program that was built for cards it is worth a word why there are none.
+        Err(why) if cfg!(feature = "cuda") => tracing::warn!("{why}"),
+        Err(_) => {}
+    }
+    if has_metal() {
+        devices.push(Device {
+            name: "GPU of Apple".into(),
+            about: "--device metal".into(),
+            json: json!({ "name": "GPU of Apple", "device": "metal" }),
+        });
+    }
+    Section { heading: "Compute devices", key: "compute", none: String::new(), devices }
 }
 
 fn as_json(sections: &[Section]) -> Json {

@@ -11,13 +11,15 @@ use crate::{
     Stamp,
     app::{
         UsageError,
-        cli::{Decoder, DreamArgs, Precision, Scheduler, Size, Weighted},
+        cli::{Decoder, DreamArgs, Scheduler, Size, Weighted},
+        device::HowDials,
         dials::DreamDials,
         full_table,
     },
     control::{Desk, Folders, Presets, Table},
     diffusion::{
         self, Card, Conditioning, Picture, Raw, Start,
+        device::How,
         sd::{DecoderChoice, EmbeddingUse, LoraUse, Sampler, Settings},
     },
     encoder::head::Steering,
@@ -38,7 +40,7 @@ pub fn run(args: &DreamArgs) -> Result<()> {
     let table = table(args, &card)?;
     let steering = signal::steering(args, &card, &table)?;
     let image = args.image.as_deref().map(start_picture::open).transpose()?;
-    let mut model = diffusion::load_with(&args.model, options(args)?)?;
+    let mut model = diffusion::load_with(&args.model, options(args, &table)?)?;
     let dials = DreamDials::new(&table, model.card())?;
     let steps = steps_of(model.card(), args.steps.map_or(dials.steps(), |n| n as usize))?;
     let latent = latent(args, image.as_ref(), model.card())?;
@@ -79,13 +81,13 @@ fn sampler(args: &DreamArgs) -> Option<Sampler> {
 }
 
 /// What a model that has a choice is loaded with.
-fn options(args: &DreamArgs) -> Result<diffusion::Options> {
+fn options(args: &DreamArgs, table: &Table) -> Result<diffusion::Options> {
     let decoder = args.decoder.map_or(DecoderChoice::Own, Decoder::choice);
-    let precision = args.precision.map_or_else(Default::default, Precision::element);
+    let How { device, precision } = args.how.over(HowDials::new(table)?.how());
     let loras = args.lora.iter().map(|text| lora(text)).collect::<Result<_>>()?;
     let embeddings = args.embedding.iter().map(|text| embedding(text)).collect::<Result<_>>()?;
     let noise = args.noise.as_deref().map(npy::read_many).transpose()?.map(|(_, values)| values);
-    let stable = Settings { sampler: sampler(args), decoder, loras, embeddings, noise, precision };
+    let stable = Settings { sampler: sampler(args), decoder, loras, embeddings, noise, device, precision };
     Ok(diffusion::Options { stable, ..diffusion::Options::default() })
 }
 
@@ -111,7 +113,8 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--guidance", args.guidance.is_some()),
         ("--scheduler", args.scheduler.is_some()),
         ("--decoder", args.decoder.is_some()),
-        ("--precision", args.precision.is_some()),
+        ("--device", args.how.device.is_some()),
+        ("--precision", args.how.precision.is_some()),
         ("--lora", !args.lora.is_empty()),
         ("--embedding", !args.embedding.is_empty()),
         ("--noise", args.noise.is_some()),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::{Played, RenderArgs};
 use crate::app::{
     cli::ShowArgs,
+    device::{DEVICE, PRECISION},
     recording::{Replay, Show},
     setup::{self, EFFECTS, Setup, usual_steps},
 };
@@ -20,6 +21,7 @@ pub fn set_up(args: &RenderArgs, file: &Path) -> Result<(Setup, Played)> {
     // First as the show was: its model, then its values, then what was typed.
     let mut plain = ShowArgs::default();
     plain.model = Some(model.clone());
+    plain.how = args.show.how.clone();
     let mut setup = setup::set_up(&plain).with_context(|| format!("{}: needs the model {model}", file.display()))?;
     setup.source = file.display().to_string();
     setup.warnings.extend(show.torn.clone());
@@ -35,6 +37,8 @@ pub fn set_up(args: &RenderArgs, file: &Path) -> Result<(Setup, Played)> {
     let table = setup.desk.table().clone();
     let typed = args.show.set.iter().filter_map(|setting| setting.split_once('='));
     let mut pinned: Vec<String> = typed.map(|(path, _)| path.trim().to_owned()).collect();
+    // The machine that makes the film is not the one of the show.
+    pinned.extend([DEVICE, PRECISION].map(str::to_owned));
     let other_model = own_model && *model != *show.head.model;
     if other_model && setup.model.card().reads_text && !pinned.iter().any(|path| path == "/dream/steps") {
         // As many as this model needs, and not as the show's took.

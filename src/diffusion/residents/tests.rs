@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    diffusion::{Card, Conditioning, GenerateError, LoadError, Model, Picture, Raw, Timing},
+    diffusion::{
+        Card, Conditioning, GenerateError, LoadError, Model, Picture, Raw, Timing,
+        device::{DeviceChoice, Precision},
+    },
     latent::{Latent, Shape},
 };
 
@@ -55,8 +58,8 @@ fn card_of(name: &str) -> Result<Card, LoadError> {
     })
 }
 
-fn load_of(name: &str) -> Result<Box<dyn Model>, LoadError> {
-    if name.starts_with("broken") {
+fn load_of(name: &str, how: How) -> Result<Box<dyn Model>, LoadError> {
+    if name.starts_with("broken") || how.device == DeviceChoice::Metal {
         return Err(LoadError::File { path: name.into(), what: "is cut short".into() });
     }
     Ok(Box::new(Plain(card_of(name)?)))
@@ -66,24 +69,26 @@ struct Show {
     residents: Residents,
     dreamer: Arc<Dreamer>,
     told: Vec<String>,
+    how: How,
     played: Vec<String>,
 }
 
 impl Show {
     fn new() -> Self {
-        let dreamer = Arc::new(Dreamer::start("box", load_of("box").unwrap()).unwrap().0);
-        let residents = Residents::with(Arc::clone(&dreamer), "box", Opener { card: card_of, load: load_of });
-        Self { residents, dreamer, told: Vec::new(), played: Vec::new() }
+        let dreamer = Arc::new(Dreamer::start("box", load_of("box", How::default()).unwrap()).unwrap().0);
+        let residents =
+            Residents::with(Arc::clone(&dreamer), ("box", How::default()), Opener { card: card_of, load: load_of });
+        Self { residents, dreamer, told: Vec::new(), how: How::default(), played: Vec::new() }
     }
 
     /// One frame. A weight takes four bytes.
     fn tick(&mut self, model: &str, ahead: &[String], budget_weights: u64) {
-        let wanted = Wanted { model, ahead, budget_bytes: 4 * budget_weights };
+        let wanted = Wanted { model, how: self.how, ahead, budget_bytes: 4 * budget_weights };
         for turn in self.residents.tick(&wanted, WarmUp::default) {
             match turn {
-                Turn::Plays { name, playing } => {
+                Turn::Plays { name, playing, anew } => {
                     assert_eq!(playing.card.name, name);
-                    self.played.push(name);
+                    self.played.push(if anew { format!("{name} anew") } else { name });
                 }
                 Turn::Told(text) => self.told.push(text),
             }
@@ -154,4 +159,33 @@ fn a_model_that_cannot_be_loaded_is_told_once_and_tried_again_when_it_is_asked_f
     assert_eq!((show.told.len(), show.residents.plays()), (1, "box"));
     show.tick("box", &[], 100);
     show.until("broken", &[], 100, |show| show.told.len() == 2);
+}
+
+#[test]
+fn another_way_of_loading_loads_the_one_that_plays_again_while_it_plays_on() {
+    let mut show = Show::new();
+    show.until("ink", &[], 100, |show| show.played == ["ink"]);
+    show.how.precision = Precision::Half;
+    show.until("ink", &[], 100, |show| show.played.len() == 2);
+    assert_eq!(show.played[1], "ink anew");
+    assert_eq!(show.here(), ["ink"], "nothing stays that was loaded in the old way");
+    // A way that there is not: told once, and what plays goes on.
+    show.how.device = DeviceChoice::Metal;
+    show.until("ink", &[], 100, |show| show.told.len() == 1);
+    for _ in 0..20 {
+        show.tick("ink", &[], 100);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!((show.told.len(), show.played.len(), show.here()), (1, 2, vec!["ink".to_owned()]));
+    // Back again nothing is loaded, since that is how it plays.
+    show.how.device = DeviceChoice::Auto;
+    for _ in 0..20 {
+        show.tick("ink", &[], 100);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!((show.told.len(), show.played.len()), (1, 2));
+    // And a model that comes instead is loaded in the new way, with nothing left of the old one.
+    show.how.device = DeviceChoice::Cpu;
+    show.until("sea", &[], 100, |show| show.played.len() == 3);
+    assert_eq!((show.played[2].as_str(), show.here()), ("sea", vec!["sea".to_owned()]));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{
     DecoderChoice, Family, Refusal, Settings,
@@ -21,9 +21,14 @@ pub struct Autoencoders {
 }
 
 impl Autoencoders {
-    /// With [`DecoderChoice::Tiny`] nothing but TAESD is made ready; otherwise all that there is.
+    /// With [`DecoderChoice::Tiny`] nothing but TAESD is made ready; otherwise all that there is. On the CPU both are
+    /// float32; elsewhere as the engine is, but for the own one of SDXL, which overflows in half precision.
     pub fn new(parts: &Parts, settings: &Settings, engine: &Engine) -> std::result::Result<Self, Refusal> {
         let path = &parts.path;
+        let exact = engine.exact();
+        let engine = if engine.place.packs { &exact } else { engine };
+        let overflows = parts.family == Family::Sdxl && engine.place.dtype == DType::F16;
+        let of_own = if overflows { &exact } else { engine };
         let only_tiny = settings.decoder == DecoderChoice::Tiny;
         let tiny_name = if parts.family == Family::Sdxl { "taesdxl" } else { "taesd" };
         let tiny = match parts.taesd.as_ref().map(|tensors| tiny(tensors, path, engine)) {
@@ -39,7 +44,7 @@ impl Autoencoders {
         let failed = |e: candle_core::Error| Refusal::new(path, format!("cannot be built: {e}"));
         let own = match &parts.vae {
             Some((tensors, config)) if !only_tiny => {
-                let root = At::root(tensors, engine);
+                let root = At::root(tensors, of_own);
                 let both = (Decoder::new(&root, config).map_err(failed)?, Encoder::new(&root, config).map_err(failed)?);
                 tensors.check("vae", path)?;
                 Some(both)

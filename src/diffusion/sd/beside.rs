@@ -77,6 +77,7 @@ enum Halves {
 
 impl LowRank {
     /// What is added to the layer of this slot: `up` (outputs, rank), and `down` (rank, inputs) or (rank, inputs, 3, 3).
+    /// Brought to the engine's place.
     pub fn new(
         beside: &Beside,
         up: Tensor,
@@ -93,10 +94,11 @@ impl LowRank {
                 let (up, down) = (up.flatten_all()?.to_vec1()?, down.flatten_all()?.to_vec1()?);
                 Halves::Packed(Box::new(packed::Halves::new(beside.shape, packing, rank, &up, &down, engine)?))
             }
-            None if taps == 1 => Halves::Plain { down: down.reshape((rank, inputs))?, stride: 1, up },
             None => {
+                let (up, down) = (engine.place.bring(&up)?, engine.place.bring(down)?);
                 let stride = if beside.shape == Shape::Halving { 2 } else { 1 };
-                Halves::Plain { down: down.reshape((rank, inputs, 3, 3))?, stride, up }
+                let down = if taps == 1 { down.reshape((rank, inputs))? } else { down.reshape((rank, inputs, 3, 3))? };
+                Halves::Plain { down, stride, up }
             }
         };
         Ok(Self { halves, factor, strength: strength.clone() })
@@ -109,13 +111,14 @@ impl LowRank {
     /// `(rows, inputs)` to `(rows, outputs)`
     fn rows(&self, x: &Tensor) -> Result<Tensor> {
         let Halves::Plain { down, up, .. } = &self.halves else { candle_core::bail!("{UNLIKE}") };
-        (x.matmul(&down.t()?)? * f64::from(self.scale()))?.matmul(&up.t()?)
+        (x.to_dtype(down.dtype())?.matmul(&down.t()?)? * f64::from(self.scale()))?.matmul(&up.t()?)
     }
 
     /// `(b, inputs, h, w)` to `(b, outputs, h', w')`
     fn maps(&self, x: &Tensor) -> Result<Tensor> {
         let Halves::Plain { down, stride, up } = &self.halves else { candle_core::bail!("{UNLIKE}") };
         let (b, c, h, w) = x.dims4()?;
+        let x = &x.to_dtype(up.dtype())?;
         let thin = match down.dims() {
             [_, _] => down.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?,
             _ => x.conv2d(down, 1, *stride, 1, 1)?,
@@ -158,7 +161,9 @@ impl Beside {
     fn add(&self, mut y: Tensor, of: impl Fn(&LowRank) -> Result<Tensor>) -> Result<Tensor> {
         let Some(added) = &*self.added.load() else { return Ok(y) };
         for low_rank in added.iter() {
-            y = (y + of(low_rank)?)?;
+            // What knows the timestep is float32 whatever a LoRA is.
+            let added = of(low_rank)?.to_dtype(y.dtype())?;
+            y = (y + added)?;
         }
         Ok(y)
     }

@@ -5,6 +5,7 @@
 //! bias, timestep, activation and residual happen at the end of the layer before. Sums that candle leaves slow on the CPU
 //! (norms, softmax, gated activations) are operations of our own in [`ops`]. Both add what LoRAs add ([`super::beside`]).
 
+mod composed;
 mod conv;
 mod engine;
 mod linear;
@@ -45,11 +46,15 @@ impl<'a> At<'a> {
         Self { path, ..self.clone() }
     }
     pub fn get(&self, name: &str, shape: &[usize]) -> Tensor {
-        self.engine.holds(size_of::<f32>() * shape.iter().product::<usize>());
-        self.tensors.get(&self.name(name), shape)
+        self.engine.holds(self.engine.place.dtype.size_in_bytes() * shape.iter().product::<usize>());
+        self.tensors.get(&self.name(name), shape, &self.engine.place)
     }
     pub fn floats(&self, name: &str, shape: &[usize]) -> Vec<f32> {
         self.tensors.floats(&self.name(name), shape)
+    }
+    /// Whether layers are packed for the CPU's kernels here.
+    pub fn packs(&self) -> bool {
+        self.engine.place.packs
     }
     /// Where LoRAs lie beside the weight of this layer.
     pub fn beside(&self, shape: BesideShape, packing: Option<Packing>) -> Beside {
@@ -68,11 +73,38 @@ impl<'a> At<'a> {
     }
 }
 
+/// A bias added: of channels `(c)` or of rows and channels `(b, c)` to `(b, c, h, w)`.
+pub fn shift_maps(engine: &Engine, y: Tensor, by: &Tensor) -> Result<Tensor> {
+    let (_, c, h, w) = y.dims4()?;
+    match engine.place.fused.shift(&y, by, h * w) {
+        Some(shifted) => Ok(shifted),
+        None => y.broadcast_add(&by.reshape(((), c, 1, 1))?),
+    }
+}
+
+/// A bias of columns added.
+fn shift_rows(engine: &Engine, y: Tensor, by: &Tensor) -> Result<Tensor> {
+    engine.place.fused.shift(&y, by, 1).map_or_else(|| y.broadcast_add(by), Ok)
+}
+
 /// Scores that are computed at once, in numbers: 64 MB. All scores of SD 1.5 at 512 x 512 would be half a gigabyte.
 const SCORES: usize = 16 << 20;
 
-/// Softmax attention. `q` `(b, heads, n, d)`, `k` and `v` `(b or 1, heads, m, d)`; `mask` `(n, m)` is added to the scores.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+/// Softmax attention of `heads` heads. `q` `(b, n, heads * d)`, `k` and `v` `(b or 1, m, heads * d)`.
+pub fn attend(engine: &Engine, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {
+    match engine.place.fused.attend(q, k, v, heads) {
+        Some(found) => Ok(found),
+        None => attend_masked(q, k, v, heads, None),
+    }
+}
+
+/// As [`attend`]; `mask` `(n, m)` is added to the scores.
+pub fn attend_masked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Option<&Tensor>) -> Result<Tensor> {
+    join_heads(&attention(&split_heads(q, heads)?, &split_heads(k, heads)?, &split_heads(v, heads)?, mask)?)
+}
+
+/// As [`attend`]: `q` `(b, heads, n, d)`, `k` and `v` `(b or 1, heads, m, d)`.
+fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (b, heads, n, d) = q.dims4()?;
     let m = k.dim(2)?;
     let spread =
@@ -94,13 +126,13 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> R
 }
 
 /// `(b, n, heads * d)` to `(b, heads, n, d)`.
-pub fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
+fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
     let (b, n, c) = x.dims3()?;
     x.reshape((b, n, heads, c / heads))?.transpose(1, 2)?.contiguous()
 }
 
 /// `(b, heads, n, d)` to `(b, n, heads * d)`.
-pub fn join_heads(x: &Tensor) -> Result<Tensor> {
+fn join_heads(x: &Tensor) -> Result<Tensor> {
     let (b, heads, n, d) = x.dims4()?;
     x.transpose(1, 2)?.reshape((b, n, heads * d))
 }

@@ -16,7 +16,6 @@ use super::{
 use crate::{
     Stamp,
     diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
-    kernels::Element,
     latent::{Latent, Shape},
 };
 
@@ -28,10 +27,10 @@ const LARGEST: usize = 256;
 pub struct Last {
     stamp: Stamp,
     size: [usize; 2],
-    /// (4, h, w)
-    latent: Vec<f32>,
-    /// (3, 8 h, 8 w), -1..1
-    image: Vec<f32>,
+    /// (1, 4, h, w)
+    latent: Tensor,
+    /// (1, 3, 8 h, 8 w), about -1..1
+    image: Tensor,
 }
 
 /// A finished picture before it is bytes.
@@ -97,6 +96,7 @@ impl StableDiffusion {
         self.last_stamp = Some(latent.stamp);
         if self.size.replace(size).is_some_and(|before| before != size) {
             self.engine.forget();
+            self.between.forget();
         }
         self.rack.follow(&with.way.loras, with.live);
         let time = Time { glide_secs: with.way.glide_secs, passed_secs, live: with.live };
@@ -106,14 +106,15 @@ impl StableDiffusion {
         let start = self.start(latent, with)?;
         let begin = start.as_ref().map_or(Begin::Noise, |(_, begin)| *begin);
         let schedule = self.schedule_of(with.way.sampler, steps, begin);
-        let run = Run::new(Arc::new(schedule), &latent.values, start.as_ref().map(|(l, _)| l.as_slice()), latent.stamp);
+        let noise = maps(latent.values.to_vec(), 4, size, &self.engine.place.device)?;
+        let run = Run::new(Arc::new(schedule), &noise, start.as_ref().map(|(latent, _)| latent), latent.stamp)?;
         let run = if with.way.stream && run.schedule.steps().len() > 1 {
             self.flow(run, size, guidance)?
         } else {
             self.stream.clear();
             self.sequence(run, size, guidance)?
         };
-        Ok(Painted { stamp: run.stamp, latent: maps(run.latent, 4, size)? })
+        Ok(Painted { stamp: run.stamp, latent: run.latent })
     }
 
     /// How much the prompt counts. Without a text model nothing reads it, and there is nothing to measure it against: that
@@ -157,7 +158,7 @@ impl StableDiffusion {
     }
 
     /// The latent of the picture to start from, and where that begins: one that was given, or the last one, moved.
-    fn start(&mut self, latent: &Latent, with: &Conditioning) -> Result<Option<(Vec<f32>, Begin)>> {
+    fn start(&mut self, latent: &Latent, with: &Conditioning) -> Result<Option<(Tensor, Begin)>> {
         let size = [latent.shape.height, latent.shape.width];
         let pixels = size.map(|n| FACTOR * n);
         if let Some(start) = &with.start {
@@ -171,8 +172,8 @@ impl StableDiffusion {
                     pixels[0]
                 );
             }
-            let image = maps(feedback::planes(picture), 3, pixels)?;
-            let encoded = numbers(&self.autoencoders.encode(with.way.decoder, &image)?)?;
+            let image = maps(feedback::planes(picture), 3, pixels, &self.engine.place.device)?;
+            let encoded = self.autoencoders.encode(with.way.decoder, &image)?;
             return Ok(Some((encoded, Begin::Whole(start.strength))));
         }
         let kept = with.feedback.kept();
@@ -181,25 +182,26 @@ impl StableDiffusion {
         match with.feedback.moved(&last.stamp, &latent.stamp) {
             None => Ok(Some((last.latent, begin))),
             Some(moved) => {
-                let image = maps(moved.apply(&last.image, pixels[0], pixels[1]), 3, pixels)?;
-                Ok(Some((numbers(&self.autoencoders.encode(with.way.decoder, &image)?)?, begin)))
+                let planes: Vec<f32> = numbers(&last.image)?.into_iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+                let planes = moved.apply(&planes, pixels[0], pixels[1]);
+                let image = maps(planes, 3, pixels, &self.engine.place.device)?;
+                Ok(Some((self.autoencoders.encode(with.way.decoder, &image)?, begin)))
             }
         }
     }
 
-    /// The picture's planes, about -1..1; kept if it is to be fed back.
-    fn develop(&mut self, painted: &Painted, latent: &Latent, with: &Conditioning) -> Result<Vec<f32>> {
+    /// The picture (1, 3, 8 h, 8 w), about -1..1; kept if it is to be fed back.
+    fn develop(&mut self, painted: &Painted, latent: &Latent, with: &Conditioning) -> Result<Tensor> {
         let lacks = self.autoencoders.lacks(with.way.decoder);
         let missed = lacks.is_some().then_some(with.way.decoder).flatten();
         if let Some(what) = lacks.filter(|_| self.missed != missed) {
             self.notes.push(format!("{} {what}", self.name));
         }
         self.missed = missed;
-        let image = numbers(&self.autoencoders.decode(with.way.decoder, &painted.latent)?)?;
+        let image = self.autoencoders.decode(with.way.decoder, &painted.latent)?;
         self.last = if with.feedback.is_on() {
             let size = [latent.shape.height, latent.shape.width];
-            let image = image.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
-            Some(Last { stamp: latent.stamp, size, latent: numbers(&painted.latent)?, image })
+            Some(Last { stamp: latent.stamp, size, latent: painted.latent.clone(), image: image.clone() })
         } else {
             None
         };
@@ -221,12 +223,13 @@ impl Model for StableDiffusion {
     }
 
     fn runtime(&self) -> Runtime {
-        let numbers = match self.settings.precision {
-            Element::Float32 => "float32",
-            Element::Bfloat16 => "bfloat16",
-        };
-        let instructions = format!("{}, {numbers}", self.engine.set.name());
-        Runtime { instructions, threads: self.engine.pool.threads() }
+        let place = &self.engine.place;
+        Runtime {
+            device: place.name.to_string(),
+            precision: place.precision(),
+            instructions: self.engine.set.name().to_owned(),
+            threads: self.engine.pool.threads(),
+        }
     }
 
     fn flops(&self, shape: Shape, steps: usize) -> u64 {
@@ -255,16 +258,12 @@ impl Model for StableDiffusion {
         let start = Instant::now();
         self.check(latent)?;
         let painted = self.paint(latent, with, steps).map_err(|e| self.failed(e))?;
+        self.engine.place.finish().map_err(|e| self.failed(e))?;
         let between = Instant::now();
-        let values = self.develop(&painted, latent, with).map_err(|e| self.failed(e))?;
+        let image = self.develop(&painted, latent, with).map_err(|e| self.failed(e))?;
         (picture.stamp, picture.height, picture.width) =
             (painted.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
-        let area = picture.height * picture.width;
-        picture.rgba.resize(4 * area, 255);
-        let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
-        for (i, pixel) in picture.rgba.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            pixel.copy_from_slice(&[byte(values[i]), byte(values[area + i]), byte(values[2 * area + i]), 255]);
-        }
+        self.engine.rgba8(&image, &mut picture.rgba).map_err(|e| self.failed(e))?;
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
         Ok(Timing { denoise_ms: ms(start, between), decode_ms: ms(between, Instant::now()) })
     }
@@ -278,7 +277,7 @@ impl Model for StableDiffusion {
         self.check(latent)?;
         let made = self.paint(latent, with, steps).and_then(|painted| {
             let image = self.develop(&painted, latent, with)?;
-            Ok(Raw { latent: numbers(&painted.latent)?, latent_shape: latent.shape, image })
+            Ok(Raw { latent: numbers(&painted.latent)?, latent_shape: latent.shape, image: numbers(&image)? })
         });
         made.map_err(|e| self.failed(e))
     }

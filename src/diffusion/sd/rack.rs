@@ -33,7 +33,8 @@ pub struct Rack {
 struct Shared {
     layers: Layers,
     places: Places,
-    engine: Engine,
+    /// Of the U-Net, of the text models.
+    engines: [Engine; 2],
 }
 
 /// A LoRA that was named.
@@ -58,11 +59,12 @@ struct Fitting {
 }
 
 impl Rack {
-    /// `parts` must have been built into layers, each of which asked for its slot.
-    pub fn new(parts: &Parts, engine: &Engine) -> Self {
+    /// `parts` must have been built into layers, each of which asked for its slot. The engines are those of the tensors
+    /// that U-Net and text models go through while a LoRA plays.
+    pub fn new(parts: &Parts, engines: [Engine; 2]) -> Self {
         let of_text = |text: &Option<(Tensors, _)>| text.as_ref().map(|t| t.0.besides()).unwrap_or_default();
         let layers = [parts.unet.0.besides(), of_text(&parts.text), of_text(&parts.text_2)];
-        let shared = Arc::new(Shared { layers, places: Places::of(parts), engine: engine.clone() });
+        let shared = Arc::new(Shared { layers, places: Places::of(parts), engines });
         Self { shared, hung: Vec::new(), notes: Vec::new(), generation: 0 }
     }
 
@@ -195,7 +197,8 @@ impl Shared {
             // Weights without a layer of their own, such as tables of words, are merged while loading or not at all.
             let Some(beside) = self.layers[place.part].get(&place.weight) else { continue };
             let (up, down) = product.halves().map_err(|what| Refusal::new(path, what))?;
-            let low_rank = LowRank::new(beside, up, &down, product.factor, strength, &self.engine);
+            let engine = &self.engines[usize::from(place.part > 0)];
+            let low_rank = LowRank::new(beside, up, &down, product.factor, strength, engine);
             let low_rank = low_rank.map_err(|e| Refusal::new(path, format!("does not fit {}: {e}", place.weight)))?;
             text |= place.part > 0;
             parts.push((place.part, place.weight.clone(), Arc::new(low_rank)));

@@ -4,7 +4,10 @@
 //! picture comes out of every pass, n passes after its noise went in. Each row has its own noise, timestep and memory, so
 //! that a picture of the stream is the picture that its noise gives alone.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use candle_core::{Device, Result, Tensor};
 
@@ -13,31 +16,32 @@ use super::{
     schedule::{Past, Schedule},
     unet::Unet,
 };
-use crate::Stamp;
+use crate::{Stamp, diffusion::device::Place};
 
-/// A picture on its way.
+/// A picture on its way, on the device that the U-Net is on.
 #[derive(Clone)]
 pub struct Run {
     pub schedule: Arc<Schedule>,
     /// The step that comes.
     next: usize,
-    /// (4, h, w)
-    pub latent: Vec<f32>,
+    /// (1, 4, h, w), float32
+    pub latent: Tensor,
     past: Past,
     pub stamp: Stamp,
 }
 
 impl Run {
-    /// From noise of unit variance, and from `picture`'s latent with it where the schedule begins at a picture.
-    pub fn new(schedule: Arc<Schedule>, noise: &[f32], picture: Option<&[f32]>, stamp: Stamp) -> Self {
+    /// From noise of unit variance, and from `picture`'s latent with it where the schedule begins at a picture; both
+    /// (1, 4, h, w), float32.
+    pub fn new(schedule: Arc<Schedule>, noise: &Tensor, picture: Option<&Tensor>, stamp: Stamp) -> Result<Self> {
         let latent = match (picture, schedule.steps().first()) {
             (Some(picture), Some(first)) => {
                 let (noisy, clean) = schedule.mix(first);
-                noise.iter().zip(picture).map(|(n, p)| noisy * n + clean * p).collect()
+                ((noise * f64::from(noisy))? + (picture * f64::from(clean))?)?
             }
-            _ => noise.iter().map(|n| (f64::from(*n) * schedule.start) as f32).collect(),
+            _ => (noise * schedule.start)?,
         };
-        Self { schedule, next: 0, latent, past: Past::default(), stamp }
+        Ok(Self { schedule, next: 0, latent, past: Past::default(), stamp })
     }
 
     pub fn is_done(&self) -> bool {
@@ -50,23 +54,20 @@ pub struct Passes<'a> {
     pub unet: &'a Unet,
     /// (h, w)
     pub size: [usize; 2],
-    /// LCM's noise between steps, (steps, 4, h, w); none: noise of a fixed seed.
-    pub noise: Option<&'a [f32]>,
+    pub between: &'a Between,
+    pub place: &'a Place,
 }
 
 impl Passes<'_> {
-    /// Takes each picture one step on. `ready` must be spread over as many rows.
+    /// Takes each picture one step on. `ready` must be spread over as many rows. Nothing comes back from the device.
     pub fn pass(&self, runs: &mut [&mut Run], ready: &Ready) -> Result<()> {
-        let [height, width] = self.size;
-        let len = 4 * height * width;
-        let mut rows = Vec::with_capacity(2 * runs.len() * len);
+        let mut rows = Vec::with_capacity(2 * runs.len());
         let mut timesteps = Vec::with_capacity(2 * runs.len());
         for run in runs.iter() {
             let Some(step) = run.schedule.steps().get(run.next) else {
                 candle_core::bail!("a picture was done already")
             };
-            let scale = run.schedule.input_scale(step);
-            rows.extend(run.latent.iter().map(|v| v * scale));
+            rows.push((&run.latent * f64::from(run.schedule.input_scale(step)))?);
             timesteps.push(step.timestep);
         }
         let distilled = self.unet.config().guidance_width.is_some();
@@ -76,30 +77,60 @@ impl Passes<'_> {
             rows.extend_from_within(..);
             timesteps.extend_from_within(..);
         }
-        let input = Tensor::from_vec(rows, (timesteps.len(), 4, height, width), &Device::Cpu)?;
-        let answer = self.unet.forward(&input, &timesteps, &ready.prepared, ready.guidance.filter(|_| distilled))?;
-        let mut answer = answer.flatten_all()?.to_vec1::<f32>()?;
+        let input = if rows.len() == 1 { rows.swap_remove(0) } else { Tensor::cat(&rows, 0)? };
+        let mut answer =
+            self.unet.forward(&input, &timesteps, &ready.prepared, ready.guidance.filter(|_| distilled))?;
         if let Some(guidance) = guidance {
-            let (without, with) = answer.split_at_mut(runs.len() * len);
-            without.iter_mut().zip(with).for_each(|(u, c)| *u += guidance * (*c - *u));
+            let halves = answer.chunk(2, 0)?;
+            answer = (&halves[0] + ((&halves[1] - &halves[0])? * f64::from(guidance))?)?;
         }
-        for (run, answer) in runs.iter_mut().zip(answer.chunks_exact(len)) {
+        for (row, run) in runs.iter_mut().enumerate() {
             let step = run.schedule.steps()[run.next];
-            let between = run.schedule.wants_noise(&step).then(|| self.noise_between(run, len));
-            run.schedule.advance(&step, &mut run.latent, answer, &mut run.past, between.as_deref());
+            let between = if run.schedule.wants_noise(&step) {
+                Some(self.between.noise(run.schedule.skipped() + run.next, self.size, self.place)?)
+            } else {
+                None
+            };
+            let answer = answer.narrow(0, row, 1)?;
+            run.latent = run.schedule.advance(&step, &run.latent, &answer, &mut run.past, between.as_ref())?;
             run.next += 1;
         }
         Ok(())
     }
+}
 
-    /// The noise that LCM adds after a step: what was given, or the same for every picture, so that only the signal moves
-    /// it.
-    fn noise_between(&self, run: &Run, len: usize) -> Vec<f32> {
-        let i = run.schedule.skipped() + run.next;
-        match self.noise.and_then(|n| n.get(i * len..(i + 1) * len)) {
+/// The noise that LCM adds between steps: what was given, or the same for every picture, so that only the signal moves
+/// it. Made and brought to the device once.
+pub struct Between {
+    /// (steps, 4, h, w)
+    given: Option<Vec<f32>>,
+    made: Mutex<BTreeMap<(usize, [usize; 2]), Tensor>>,
+}
+
+impl Between {
+    pub fn new(given: Option<Vec<f32>>) -> Self {
+        Self { given, made: Mutex::default() }
+    }
+
+    /// After step `i`, `(1, 4, h, w)`.
+    fn noise(&self, i: usize, size: [usize; 2], place: &Place) -> Result<Tensor> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(noise) = made.get(&(i, size)) {
+            return Ok(noise.clone());
+        }
+        let len = 4 * size[0] * size[1];
+        let values = match self.given.as_ref().and_then(|n| n.get(i * len..(i + 1) * len)) {
             Some(given) => given.to_vec(),
             None => gauss(0x5eed + i as u64, len),
-        }
+        };
+        let noise = Tensor::from_vec(values, (1, 4, size[0], size[1]), &Device::Cpu)?.to_device(&place.device)?;
+        made.insert((i, size), noise.clone());
+        Ok(noise)
+    }
+
+    /// Frees the noise of pictures of another size.
+    pub fn forget(&self) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -116,7 +147,7 @@ impl Stream {
 
     /// Whether a picture of this kind goes on with what is on its way.
     fn goes_on(&self, run: &Run) -> bool {
-        let kind = |r: &Run| (r.schedule.sampler(), r.schedule.steps().len(), r.latent.len());
+        let kind = |r: &Run| (r.schedule.sampler(), r.schedule.steps().len(), r.latent.dims().to_vec());
         self.runs.len() + 1 == run.schedule.steps().len() && self.runs.iter().all(|r| kind(r) == kind(run))
     }
 

@@ -8,6 +8,8 @@ mod past;
 mod settings;
 mod times;
 
+use candle_core::{Result, Tensor};
+
 pub use past::Past;
 
 pub use settings::{Prediction, Sampler, ScheduleConfig, Spacing};
@@ -105,15 +107,23 @@ impl Schedule {
         if self.sampler == Sampler::Euler { (step.sigma as f32, 1.0) } else { (step.b as f32, step.a as f32) }
     }
 
-    /// Brings the latent `x` from a step to the next with the U-Net's answer. `past` is what the run remembers, nothing
-    /// at its first step; `noise` is used where it is wanted.
-    pub fn advance(&self, step: &Step, x: &mut [f32], answer: &[f32], past: &mut Past, noise: Option<&[f32]>) {
-        let answer = if self.sampler == Sampler::Plms { past.blend(x, answer) } else { answer };
+    /// The latent `x` brought from a step to the next with the U-Net's answer, on the device that both are on. `past` is
+    /// what the run remembers, nothing at its first step; `noise` is used where it is wanted.
+    pub fn advance(
+        &self,
+        step: &Step,
+        x: &Tensor,
+        answer: &Tensor,
+        past: &mut Past,
+        noise: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let [keep, take, fresh] = self.weights(step);
-        let (keep, take, fresh) = (keep as f32, take as f32, fresh as f32);
-        x.iter_mut().zip(answer).for_each(|(x, e)| *x = keep * *x + take * e);
-        if let (Some(noise), true) = (noise, self.wants_noise(step)) {
-            x.iter_mut().zip(noise).for_each(|(x, n)| *x += fresh * n);
+        let blended = if self.sampler == Sampler::Plms { Some(past.blend(x, answer)?) } else { None };
+        let (x, answer) = blended.as_ref().map_or((x, answer), |(x, answer)| (x, answer));
+        let next = ((x * keep)? + (answer * take)?)?;
+        match noise.filter(|_| self.wants_noise(step)) {
+            Some(noise) => next + (noise * fresh)?,
+            None => Ok(next),
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of};
 use crate::kernels::{Element, Keys, Parts};
@@ -112,7 +112,7 @@ pub struct Prepared {
 /// Keys and values of a cross-attention.
 #[derive(Clone)]
 enum Words {
-    /// (rows, heads, words, width) each.
+    /// (rows, words, channels) each.
     Tensors(Tensor, Tensor),
     /// For the CPU's kernels, row by row.
     Packed(Vec<Arc<Keys>>),
@@ -220,26 +220,28 @@ impl Unet {
     }
 
     /// Whether it goes from map to map, as packed layers do on the CPU.
-    fn takes_maps(x: &Tensor) -> bool {
-        x.device().is_cpu()
+    fn takes_maps(&self) -> bool {
+        self.engine.place.packs
     }
 
     /// Makes a text ready: `text` (rows, words, cross); for SDXL also the pooled text (rows, width) and the six numbers of
     /// the picture's size. It is ready until a LoRA comes, goes or changes.
     pub fn prepare(&self, text: &Tensor, pooled: Option<(&Tensor, [f32; 6])>) -> Result<Prepared> {
+        let place = &self.engine.place;
+        let text = &if place.packs { text.clone() } else { place.bring(text)? };
         let mut words = Vec::new();
         let down = self.down.iter().flat_map(Level::transformers);
         let up = self.up.iter().flat_map(Level::transformers);
         for transformer in down.chain([self.middle.transformer()]).chain(up) {
-            transformer.prepare(text, Self::takes_maps(text), &mut words)?;
+            transformer.prepare(text, self.takes_maps(), &mut words)?;
         }
         let added = match (&self.added, &self.config.added, pooled) {
             (Some([first, second]), Some(config), Some((pooled, numbers))) => {
-                let rows = pooled.dim(0)?;
+                let (rows, pooled) = (pooled.dim(0)?, place.exact().bring(pooled)?);
                 let angles =
                     sinusoids(&numbers, config.time_width, pooled.device())?.reshape((1, 6 * config.time_width))?;
                 let both =
-                    Tensor::cat(&[pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
+                    Tensor::cat(&[&pooled, &angles.broadcast_as((rows, 6 * config.time_width))?.contiguous()?], 1)?;
                 Some(second.forward(&silu(&first.forward(&both)?)?)?)
             }
             _ => self.branch.as_ref().map(|branch| branch.forward(text)).transpose()?,
@@ -259,12 +261,12 @@ impl Unet {
         }
     }
 
-    /// `x` (rows, 4, h, w), a timestep for each row. `guidance` is that of models distilled with it.
+    /// `x` (rows, 4, h, w), a timestep for each row, to float32. `guidance` is that of models distilled with it.
     pub fn forward(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
-        let rows = x.dim(0)?;
-        let mut time = sinusoids(timesteps, self.config.channels[0], x.device())?;
+        let (rows, place) = (x.dim(0)?, &self.engine.place);
+        let mut time = sinusoids(timesteps, self.config.channels[0], &place.device)?;
         if let (Some(project), Some(width)) = (&self.guidance, self.config.guidance_width) {
-            let features = guidance_features(guidance.unwrap_or(1.0), width, x.device())?;
+            let features = guidance_features(guidance.unwrap_or(1.0), width, &place.device)?;
             time = time.broadcast_add(&project.forward(&features)?)?;
         }
         let [first, second] = &self.time;
@@ -276,11 +278,11 @@ impl Unet {
             time = time.broadcast_as((rows, time.dim(1)?))?.contiguous()?;
         }
         let time = silu(&time)?;
-        if Self::takes_maps(x) {
+        if self.takes_maps() {
             return each_row(x, |row| self.run(x, row, &time.narrow(0, row, 1)?, with));
         }
 
-        let mut x = self.conv_in.forward(x)?;
+        let mut x = self.conv_in.forward(&if place.packs { x.clone() } else { place.bring(x)? })?;
         let mut kept = vec![x.clone()];
         for level in &self.down {
             self.is_wanted()?;
@@ -291,7 +293,7 @@ impl Unet {
             self.is_wanted()?;
             x = level.up(x, &time, with, &mut kept)?;
         }
-        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)?.to_dtype(DType::F32)
     }
 
     /// One row on the CPU, from map to map; `time` (1, width) is that row's.

@@ -1,13 +1,14 @@
 //! The KL autoencoder: latents of 4 channels to pictures eight times as large, and back.
 //!
-//! After diffusers' AutoencoderKL. It always computes in float32: SDXL's overflows in half precision.
+//! After diffusers' AutoencoderKL. On the CPU it always computes in float32; elsewhere in the numbers of its engine, which
+//! are float32 where half precision would overflow (SDXL's).
 
 mod tiny;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{
-    layers::{After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, attention, each_row, tensor_of},
+    layers::{After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, attend, each_row, tensor_of},
     unet::Resnet,
 };
 use crate::kernels::{Element, Grid, Map, Parts};
@@ -85,9 +86,8 @@ impl Middle {
         let x = self.resnets[0].forward(x, None)?;
         let (b, c, h, w) = x.dims4()?;
         let tokens = self.norm.forward(&x)?.reshape((b, c, h * w))?.transpose(1, 2)?.contiguous()?;
-        let [q, k, v] =
-            [&self.queries, &self.keys, &self.values].map(|l| l.forward(&tokens).and_then(|t| t.unsqueeze(1)));
-        let y = self.out.forward(&attention(&q?, &k?, &v?, None)?.squeeze(1)?)?;
+        let [q, k, v] = [&self.queries, &self.keys, &self.values].map(|l| l.forward(&tokens));
+        let y = self.out.forward(&attend(&self.engine, &q?, &k?, &v?, 1)?)?;
         let x = (y.transpose(1, 2)?.reshape((b, c, h, w))? + x)?;
         self.resnets[1].forward(&x, None)
     }
@@ -159,10 +159,11 @@ impl Decoder {
     /// `(b, 4, h, w)` as the U-Net has it to `(b, 3, 8 h, 8 w)`, about -1..1.
     pub fn forward(&self, latent: &Tensor) -> Result<Tensor> {
         let mut x = ((latent / f64::from(self.config.scaling))? + f64::from(self.config.shift))?;
+        x = self.engine.place.bring(&x)?;
         if let Some(quant) = &self.quant {
             x = quant.forward(&x)?;
         }
-        if x.device().is_cpu() {
+        if self.engine.place.packs {
             return each_row(&x, |row| self.run(&*self.engine.map_of(&x, row, &Parts::one(LATENT))?));
         }
         x = self.middle.forward(&self.conv_in.forward(&x)?)?;
@@ -174,7 +175,7 @@ impl Decoder {
                 x = double.forward(&x)?;
             }
         }
-        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)?.to_dtype(DType::F32)
     }
 
     /// One picture on the CPU, from map to map.
@@ -271,10 +272,10 @@ impl Encoder {
 
     /// The mean of the latents that a picture `(b, 3, 8 h, 8 w)` may have, before scaling: `(b, 4, h, w)`.
     pub fn mean(&self, picture: &Tensor) -> Result<Tensor> {
-        let mut x = if picture.device().is_cpu() {
+        let mut x = if self.engine.place.packs {
             each_row(picture, |row| self.run(&*self.engine.map_of(picture, row, &Parts::one(3))?))?
         } else {
-            let mut x = self.conv_in.forward(picture)?;
+            let mut x = self.conv_in.forward(&self.engine.place.bring(picture)?)?;
             for (resnets, down) in &self.levels {
                 for resnet in resnets {
                     x = resnet.forward(&x, None)?;
@@ -288,7 +289,7 @@ impl Encoder {
         if let Some(quant) = &self.quant {
             x = quant.forward(&x)?;
         }
-        x.narrow(1, 0, LATENT)?.contiguous()
+        x.narrow(1, 0, LATENT)?.contiguous()?.to_dtype(DType::F32)
     }
 
     /// One picture on the CPU, from map to map.

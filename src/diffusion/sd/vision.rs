@@ -14,7 +14,10 @@ use super::{
     layers::{At, Engine, LayerNorm},
     text::{Activation, Layer},
 };
-use crate::kernels::{Element, Instructions, Pool};
+use crate::{
+    diffusion::device::Place,
+    kernels::{Instructions, Pool},
+};
 
 /// Of red, green, blue, as all CLIP models were trained.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -72,7 +75,7 @@ impl Vision {
     }
 
     fn new(tensors: &Tensors, config: Config, pool: &Pool, path: &Path) -> std::result::Result<Self, Refusal> {
-        let engine = Engine::new(pool, Instructions::best(), Element::Float32);
+        let engine = Engine::new(pool, Instructions::best(), Place::cpu());
         let root = At::root(tensors, &engine);
         let Config { side, patch, width, inner, heads, activation, .. } = config;
         let across = side / patch;

@@ -146,7 +146,7 @@ fn text_model(file: &Arc<Mapped>, family: Family, configs: &Configs) -> Result<(
 fn unet_tensors(file: &Arc<Mapped>) -> Result<Tensors, String> {
     let names = || file.names().filter_map(|n| n.strip_prefix(UNET));
     let numbering = ldm::Numbering::of(names()).ok_or("lacks the input blocks of its U-Net; download it again")?;
-    let mut all = Tensors::new(&candle_core::Device::Cpu);
+    let mut all = Tensors::new();
     for name in names() {
         // A name that is none of a U-Net's stays as it is and is told as left over.
         let new = ldm::unet(name, numbering).unwrap_or_else(|| name.to_owned());
@@ -158,7 +158,7 @@ fn unet_tensors(file: &Arc<Mapped>) -> Result<Tensors, String> {
 fn vae_tensors(file: &Arc<Mapped>) -> Tensors {
     let names = || file.names().filter_map(|n| n.strip_prefix(VAE));
     let levels = ldm::vae_levels(names());
-    let mut all = Tensors::new(&candle_core::Device::Cpu);
+    let mut all = Tensors::new();
     // Training leaves its discriminator and averaged copies in some files.
     for name in names().filter(|n| !n.starts_with("loss.") && !n.starts_with("model_ema.")) {
         all.insert(ldm::vae(name, levels), file, &format!("{VAE}{name}"), Take::Whole);
@@ -167,7 +167,7 @@ fn vae_tensors(file: &Arc<Mapped>) -> Tensors {
 }
 
 fn hugging_face(file: &Arc<Mapped>, prefix: &str) -> Tensors {
-    let mut all = Tensors::new(&candle_core::Device::Cpu);
+    let mut all = Tensors::new();
     for name in file.names().filter(|n| n.starts_with(prefix) && !n.ends_with("position_ids")) {
         let new = &name[prefix.len()..];
         let new = new.strip_prefix("text_model.").unwrap_or(new);
@@ -179,7 +179,7 @@ fn hugging_face(file: &Arc<Mapped>, prefix: &str) -> Tensors {
 }
 
 fn open_clip(file: &Arc<Mapped>, prefix: &str) -> Tensors {
-    let mut all = Tensors::new(&candle_core::Device::Cpu);
+    let mut all = Tensors::new();
     for name in file.names().filter(|n| n.starts_with(prefix)) {
         let old = &name[prefix.len()..];
         if old == "logit_scale" || old == "attn_mask" {

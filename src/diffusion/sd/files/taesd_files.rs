@@ -43,7 +43,7 @@ fn in_folder(folder: &Path) -> Result<Option<Tensors>, Refusal> {
 
 /// diffusers' names. The original files number the layers and have the squashing of the latent as layer 0 of the decoder.
 fn named(files: &[Arc<Mapped>]) -> Tensors {
-    let mut all = Tensors::new(&candle_core::Device::Cpu);
+    let mut all = Tensors::new();
     for file in files {
         // The encoder begins with a block as its second layer, the decoder has one as its fourth.
         let decoder = file.names().any(|n| n == "3.conv.0.weight") && !file.names().any(|n| n == "1.conv.0.weight");

@@ -9,7 +9,10 @@ use std::{
 use candle_core::{Device, Tensor};
 
 use super::{Mapped, Refusal};
-use crate::diffusion::sd::beside::{Beside, Packing, Shape};
+use crate::diffusion::{
+    device::Place,
+    sd::beside::{Beside, Packing, Shape},
+};
 
 /// Tensors named in one message; the rest is counted.
 const NAMED: usize = 6;
@@ -24,7 +27,7 @@ pub enum Take {
 }
 
 #[derive(Clone)]
-struct Place {
+struct Spot {
     file: Arc<Mapped>,
     name: String,
     take: Take,
@@ -38,9 +41,8 @@ pub trait Delta: Send + Sync {
 
 #[derive(Clone)]
 pub struct Tensors {
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, Spot>,
     deltas: BTreeMap<String, Vec<Arc<dyn Delta>>>,
-    device: Device,
     asked: RefCell<BTreeSet<String>>,
     missing: RefCell<BTreeSet<String>>,
     wrong: RefCell<BTreeSet<String>>,
@@ -49,11 +51,10 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    pub fn new(device: &Device) -> Self {
+    pub fn new() -> Self {
         Self {
             places: BTreeMap::new(),
             deltas: BTreeMap::new(),
-            device: device.clone(),
             asked: RefCell::default(),
             missing: RefCell::default(),
             wrong: RefCell::default(),
@@ -64,7 +65,7 @@ impl Tensors {
 
     /// All tensors of some files, renamed; a name of none leaves a tensor out.
     pub fn of(files: &[Arc<Mapped>], rename: impl Fn(&str) -> Option<String>) -> Self {
-        let mut all = Self::new(&Device::Cpu);
+        let mut all = Self::new();
         for file in files {
             for name in file.names() {
                 if let Some(new) = rename(name) {
@@ -76,7 +77,7 @@ impl Tensors {
     }
 
     pub fn insert(&mut self, name: String, file: &Arc<Mapped>, in_file: &str, take: Take) {
-        self.places.insert(name, Place { file: file.clone(), name: in_file.to_owned(), take });
+        self.places.insert(name, Spot { file: file.clone(), name: in_file.to_owned(), take });
     }
 
     /// The same tensors but for those that the test picks.
@@ -180,17 +181,14 @@ impl Tensors {
         Ok(values)
     }
 
-    pub fn get(&self, name: &str, shape: &[usize]) -> Tensor {
+    /// The same as a tensor at a place.
+    pub fn get(&self, name: &str, shape: &[usize], place: &Place) -> Tensor {
         let values = self.floats(name, shape);
-        Tensor::from_vec(values, shape, &self.device).unwrap_or_else(|e| {
+        Tensor::from_vec(values, shape, &Device::Cpu).and_then(|values| place.bring(&values)).unwrap_or_else(|e| {
             self.broken.borrow_mut().get_or_insert(format!("cannot be brought to the device: {e}"));
             // Never fails on the CPU: as many numbers as the shape says.
             Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap_or_else(|_| nothing())
         })
-    }
-
-    pub fn device(&self) -> &Device {
-        &self.device
     }
 
     /// Tells what did not fit once a part has asked for all its tensors. `part` is said before each name.

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{At, Engine, Work, each_row, tensor_of};
+use super::{At, Engine, Work, each_row, shift_maps, tensor_of};
 use crate::{
     diffusion::sd::beside::{Beside, Packing, Shape as BesideShape},
     kernels::{
@@ -15,16 +15,23 @@ use crate::{
 struct Plain {
     weight: Tensor,
     bias: Option<Tensor>,
+    engine: Engine,
 }
 
 impl Plain {
-    fn new(at: &At, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
-        let bias = bias.then(|| at.get("bias", &[outputs]).reshape((1, outputs, 1, 1))).transpose()?;
-        Ok(Self { weight: at.get("weight", &[outputs, inputs, 3, 3]), bias })
+    fn new(at: &At, inputs: usize, outputs: usize, bias: bool) -> Self {
+        let bias = bias.then(|| at.get("bias", &[outputs]));
+        Self { weight: at.get("weight", &[outputs, inputs, 3, 3]), bias, engine: at.engine.clone() }
     }
     fn forward(&self, x: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
-        let y = x.conv2d(&self.weight, padding, stride, 1, 1)?;
-        self.bias.as_ref().map_or(Ok(y.clone()), |b| y.broadcast_add(b))
+        let y = match self.engine.place.fused.conv(x, &self.weight, padding, stride) {
+            Some(y) => y,
+            None => x.conv2d(&self.weight, padding, stride, 1, 1)?,
+        };
+        match &self.bias {
+            Some(bias) => shift_maps(&self.engine, y, bias),
+            None => Ok(y),
+        }
     }
 }
 
@@ -98,10 +105,10 @@ impl<C: Packs> Kind<C> {
         bias: bool,
         pack: impl FnOnce(&Engine, &[f32]) -> C,
     ) -> Result<Self> {
-        if at.tensors.device().is_cpu() {
+        if at.packs() {
             return Ok(Self::Packed(Box::new(Packed::new(at, inputs, outputs, bias, pack))));
         }
-        Ok(Self::Plain(Plain::new(at, inputs.channels(), outputs, bias)?))
+        Ok(Self::Plain(Plain::new(at, inputs.channels(), outputs, bias)))
     }
     fn packed(&self) -> &Packed<C> {
         match self {

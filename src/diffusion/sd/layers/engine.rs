@@ -11,6 +11,8 @@ use std::{
 
 use candle_core::{Device, Result, Tensor};
 
+use super::composed;
+use crate::diffusion::device::Place;
 use crate::kernels::{
     Affine, Conv, ConvShape, Element, Finish, Form, Grid, Instructions, Keys, Map, Maps, Parts, Pool, Target, attend,
 };
@@ -41,6 +43,8 @@ pub struct Engine {
     pub set: Instructions,
     /// What products of maps read.
     pub element: Element,
+    /// Where tensors lie, and whether layers are packed at all.
+    pub place: Place,
     maps: Maps,
     /// Packed keys of the pixels, by their form.
     keys: Arc<Mutex<HashMap<KeysForm, Keys>>>,
@@ -51,11 +55,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(pool: &Pool, set: Instructions, element: Element) -> Self {
+    pub fn new(pool: &Pool, set: Instructions, place: Place) -> Self {
         Self {
             pool: pool.clone(),
             set,
-            element,
+            element: place.element,
+            place,
             maps: Maps::default(),
             keys: Arc::default(),
             spent: Arc::default(),
@@ -110,7 +115,12 @@ impl Engine {
 
     /// The same threads and memory for layers that read float32.
     pub fn exact(&self) -> Self {
-        Self { element: Element::Float32, ..self.clone() }
+        Self { element: Element::Float32, place: self.place.exact(), ..self.clone() }
+    }
+
+    /// The same threads and memory for layers that the CPU's kernels do, in float32.
+    pub fn on_cpu(&self) -> Self {
+        Self { place: Place::cpu(), ..self.exact() }
     }
 
     /// A map with a border, as convolutions read it.
@@ -159,6 +169,24 @@ impl Engine {
     /// As [`Self::attend`], over keys that are packed.
     pub fn attend_to(&self, queries: &Grid, keys: &Keys, width: usize, out: &mut Grid) {
         self.timed(Work::Attention, || attend(self.set, &self.pool, queries, keys, width, out));
+    }
+
+    /// A picture `(1, 3, h, w)`, -1..1, as bytes of red, green, blue and 255. On a GPU they are made there, and nothing else
+    /// comes back.
+    pub fn rgba8(&self, image: &Tensor, rgba: &mut Vec<u8>) -> Result<()> {
+        if !self.place.packs {
+            let bytes = self.place.fused.rgba8(image).map_or_else(|| composed::rgba8(image), Ok)?;
+            *rgba = bytes.to_vec1::<u8>()?;
+            return Ok(());
+        }
+        let values = image.flatten_all()?.to_vec1::<f32>()?;
+        let area = values.len() / 3;
+        rgba.resize(4 * area, 255);
+        let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
+        for (i, pixel) in rgba.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            pixel.copy_from_slice(&[byte(values[i]), byte(values[area + i]), byte(values[2 * area + i]), 255]);
+        }
+        Ok(())
     }
 
     /// Row `row` of `(b, channels, h, w)` as a map with a border.

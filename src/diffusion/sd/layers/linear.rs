@@ -2,10 +2,10 @@
 
 use candle_core::{D, Device, Result, Tensor};
 
-use super::{At, Engine, Work, each_row, gelu_gate, tensor_of};
+use super::{At, Engine, Work, each_row, gelu_gate, shift_maps, shift_rows, tensor_of};
 use crate::{
     diffusion::sd::beside::{Added, Beside, Packing, Shape as BesideShape},
-    kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Form, Grid, Makes, Parts, Target, gate},
+    kernels::{Activation, Affine, Conv, ConvShape, Element, Finish, Form, Fused, Grid, Makes, Parts, Target, gate},
 };
 
 /// A matrix as the kernels have it, with its bias.
@@ -98,7 +98,7 @@ impl Packed {
 
 enum Kind {
     Packed(Box<Packed>),
-    Plain { weight: Tensor, bias: Option<Tensor> },
+    Plain { weight: Tensor, bias: Option<Tensor>, engine: Engine },
 }
 
 /// `(…, inputs)` to `(…, outputs)`.
@@ -117,7 +117,7 @@ impl Linear {
     /// As the two above; on maps, inputs and outputs lie in parts that each begin a block.
     pub fn of_parts(at: &At, inputs: Parts, outputs: Parts, bias: bool) -> Self {
         let shape = [outputs.channels(), inputs.channels()];
-        if at.tensors.device().is_cpu() {
+        if at.packs() {
             let bias = bias.then(|| at.floats("bias", &shape[..1]));
             let weight = at.floats("weight", &shape);
             let packed = Packed::new(at, &weight, bias, inputs, outputs, Makes::Channels);
@@ -125,19 +125,20 @@ impl Linear {
         }
         let bias = bias.then(|| at.get("bias", &shape[..1]));
         let beside = at.beside(BesideShape::Rows, None);
-        Self { kind: Kind::Plain { weight: at.get("weight", &shape), bias }, beside }
+        let (weight, engine) = (at.get("weight", &shape), at.engine.clone());
+        Self { kind: Kind::Plain { weight, bias, engine }, beside }
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = match &self.kind {
+        let (weight, bias, engine) = match &self.kind {
             Kind::Packed(packed) => return packed.tokens(x, |from, to| self.run(from, to)),
-            Kind::Plain { weight, bias } => (weight, bias),
+            Kind::Plain { weight, bias, engine } => (weight, bias, engine),
         };
         let (mut shape, width) = (x.dims().to_vec(), x.dim(D::Minus1)?);
         let rows = x.reshape((x.elem_count() / width.max(1), width))?;
         let mut y = rows.matmul(&weight.t()?)?;
         if let Some(bias) = bias {
-            y = y.broadcast_add(bias)?;
+            y = shift_rows(engine, y, bias)?;
         }
         if let Some(last) = shape.last_mut() {
             *last = weight.dim(0)?;
@@ -173,13 +174,14 @@ pub struct Gated(GatedKind);
 enum GatedKind {
     /// With the gate at its end.
     Packed(Box<Packed>, Beside),
-    Plain(Linear),
+    Plain(Linear, Fused),
 }
 
 impl Gated {
     pub fn new(at: &At, inputs: usize, outputs: usize) -> Self {
-        if !at.tensors.device().is_cpu() || !outputs.is_multiple_of(16) {
-            return Self(GatedKind::Plain(Linear::new(at, inputs, 2 * outputs)));
+        if !at.packs() || !outputs.is_multiple_of(16) {
+            let fused = at.engine.place.fused.clone();
+            return Self(GatedKind::Plain(Linear::new(at, inputs, 2 * outputs), fused));
         }
         let (weight, bias) = (at.floats("weight", &[2 * outputs, inputs]), at.floats("bias", &[2 * outputs]));
         let packed = Packed::new(at, &weight, Some(bias), Parts::one(inputs), Parts::one(outputs), Makes::Gate);
@@ -190,7 +192,10 @@ impl Gated {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.0 {
             GatedKind::Packed(packed, _) => packed.tokens(x, |from, to| self.run(from, to)),
-            GatedKind::Plain(linear) => gelu_gate(&linear.forward(x)?),
+            GatedKind::Plain(linear, fused) => {
+                let y = linear.forward(x)?;
+                fused.gelu_gate(&y).map_or_else(|| gelu_gate(&y), Ok)
+            }
         }
     }
 
@@ -198,7 +203,7 @@ impl Gated {
     pub fn run(&self, x: &Grid, out: &mut Grid) {
         match &self.0 {
             GatedKind::Packed(packed, beside) => packed.run_gated(x, beside.packed().as_ref(), out),
-            GatedKind::Plain(_) => unreachable!("maps are the CPU's, and their channels whole blocks"),
+            GatedKind::Plain(..) => unreachable!("maps are the CPU's, and their channels whole blocks"),
         }
     }
 }
@@ -206,7 +211,7 @@ impl Gated {
 /// A 1x1 convolution: `(b, inputs, h, w)` to `(b, outputs, h, w)`.
 pub struct Pointwise {
     packed: Vec<Packed>,
-    plain: Option<(Tensor, Tensor)>,
+    plain: Option<(Tensor, Tensor, Engine)>,
     beside: Beside,
 }
 
@@ -218,11 +223,11 @@ impl Pointwise {
     /// Of several maps that count as one.
     pub fn joined(at: &At, parts: &[usize], outputs: usize) -> Result<Self> {
         let inputs: usize = parts.iter().sum();
-        if !at.tensors.device().is_cpu() {
+        if !at.packs() {
             let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape((1, outputs, inputs))?;
-            let bias = at.get("bias", &[outputs]).reshape((1, outputs, 1))?;
+            let (bias, engine) = (at.get("bias", &[outputs]), at.engine.clone());
             let beside = at.beside(BesideShape::Pointwise, None);
-            return Ok(Self { packed: Vec::new(), plain: Some((weight, bias)), beside });
+            return Ok(Self { packed: Vec::new(), plain: Some((weight, bias, engine)), beside });
         }
         let weight = at.floats("weight", &[outputs, inputs, 1, 1]);
         let mut bias = Some(at.floats("bias", &[outputs]));
@@ -241,7 +246,7 @@ impl Pointwise {
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
-        let Some((weight, bias)) = &self.plain else {
+        let Some((weight, bias, engine)) = &self.plain else {
             return each_row(x, |row| {
                 let Some(first) = self.packed.first() else { candle_core::bail!("a layer without weights") };
                 let engine = &first.engine;
@@ -257,9 +262,8 @@ impl Pointwise {
                 tensor_of(&out, first.outputs.channels())
             });
         };
-        let y = weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.broadcast_add(bias)?;
-        let outputs = y.dim(1)?;
-        self.beside.add_maps(x, y.reshape((b, outputs, h, w))?)
+        let y = weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?.reshape((b, (), h, w))?;
+        self.beside.add_maps(x, shift_maps(engine, y, bias)?)
     }
 
     /// From the maps to one, on the CPU.

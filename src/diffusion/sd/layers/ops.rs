@@ -1,8 +1,10 @@
 //! Norms, softmax and activations in one pass over memory on the CPU, on all threads; composed of candle's operations on
-//! other devices. Sums are float64 where thousands of numbers are added.
+//! other devices ([`composed`]). Sums are float64 where thousands of numbers are added.
 
-use candle_core::{CpuStorage, CustomOp1, D, DType, Error, InplaceOp1, InplaceOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Error, InplaceOp1, InplaceOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
+
+use super::composed;
 
 fn on_cpu(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
@@ -206,14 +208,7 @@ pub fn group_norm(
         let norm = Norm { weight: weight.to_vec1()?, bias: bias.to_vec1()?, groups, epsilon, silu: silu_after };
         return x.contiguous()?.apply_op1_no_bwd(&norm);
     }
-    let (b, c, h, w) = x.dims4()?;
-    let wide = x.to_dtype(DType::F32)?.reshape((b, groups, c / groups * h * w))?;
-    let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
-    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    let y =
-        centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)?.reshape((b, c, h, w))?.to_dtype(x.dtype())?;
-    let y = y.broadcast_mul(&weight.reshape((1, c, 1, 1))?)?.broadcast_add(&bias.reshape((1, c, 1, 1))?)?;
-    if silu_after { y.silu() } else { Ok(y) }
+    composed::group_norm(x, weight, bias, groups, epsilon, silu_after)
 }
 
 struct Rows {
@@ -249,11 +244,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> R
         let rows = Rows { weight: weight.to_vec1()?, bias: bias.to_vec1()?, epsilon };
         return x.contiguous()?.apply_op1_no_bwd(&rows);
     }
-    let wide = x.to_dtype(DType::F32)?;
-    let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
-    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    let y = centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)?.to_dtype(x.dtype())?;
-    y.broadcast_mul(weight)?.broadcast_add(bias)
+    composed::layer_norm(x, weight, bias, epsilon)
 }
 
 struct Softmax;
@@ -284,8 +275,7 @@ pub fn softmax(x: Tensor) -> Result<Tensor> {
         x.inplace_op1(&Softmax)?;
         return Ok(x);
     }
-    let weights = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
-    weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)
+    composed::softmax(&x)
 }
 
 /// A function of each number, or of two numbers that lie half a row apart.
@@ -350,8 +340,7 @@ pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
 /// `(…, 2 n)` to `(…, n)`: the first half times the GELU of the second.
 pub fn gelu_gate(x: &Tensor) -> Result<Tensor> {
     if !on_cpu(x) {
-        let halves = x.chunk(2, D::Minus1)?;
-        return &halves[0] * halves[1].gelu_erf()?;
+        return composed::gelu_gate(x);
     }
     let function = |o: &mut [f32], x: &[f32]| {
         let (value, gate) = x.split_at(o.len());

@@ -3,6 +3,8 @@
 //! After diffusers' PNDMScheduler with `skip_prk_steps`: the second step is taken twice, first with the first answer
 //! alone, then from the same start with the mean of both; from then on by Adams and Bashforth's formulas.
 
+use candle_core::{Result, Tensor};
+
 /// Answers that the formulas use.
 const KEPT: usize = 4;
 
@@ -10,46 +12,38 @@ const KEPT: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub struct Past {
     /// Newest last.
-    answers: Vec<Vec<f32>>,
+    answers: Vec<Tensor>,
     /// The latent before the first step.
-    start: Vec<f32>,
+    start: Option<Tensor>,
     calls: usize,
-    blended: Vec<f32>,
 }
 
 impl Past {
-    /// The answer to step with. At the second call `x` goes back to where the first began.
-    pub(super) fn blend(&mut self, x: &mut [f32], answer: &[f32]) -> &[f32] {
+    /// The latent and the answer to step with. At the second call the latent is where the first began.
+    pub(super) fn blend(&mut self, x: &Tensor, answer: &Tensor) -> Result<(Tensor, Tensor)> {
         let call = self.calls;
         self.calls += 1;
         if call == 1 {
-            x.copy_from_slice(&self.start);
-        } else {
-            if self.answers.len() == KEPT {
-                self.answers.rotate_left(1);
-                self.answers.pop();
-            }
-            self.answers.push(answer.to_vec());
+            let first = self.answers.first().unwrap_or(answer);
+            return Ok((self.start.clone().unwrap_or_else(|| x.clone()), ((first * 0.5)? + (answer * 0.5)?)?));
         }
-        let weights: &[f32] = match (call, self.answers.len()) {
+        if self.answers.len() == KEPT {
+            self.answers.remove(0);
+        }
+        self.answers.push(answer.clone());
+        let weights: &[f64] = match (call, self.answers.len()) {
             (0, _) => {
-                self.start = x.to_vec();
+                self.start = Some(x.clone());
                 &[1.0]
             }
-            // The answer of this call is not kept: its share comes below.
-            (1, _) => &[0.5],
             (_, 2) => &[-0.5, 1.5],
             (_, 3) => &[5.0 / 12.0, -16.0 / 12.0, 23.0 / 12.0],
             _ => &[-9.0 / 24.0, 37.0 / 24.0, -59.0 / 24.0, 55.0 / 24.0],
         };
-        self.blended.clear();
-        self.blended.resize(answer.len(), 0.0);
-        for (answer, weight) in self.answers.iter().zip(weights) {
-            self.blended.iter_mut().zip(answer).for_each(|(b, a)| *b += weight * a);
+        let mut blended = (answer * weights[self.answers.len() - 1])?;
+        for (answer, weight) in self.answers.iter().zip(&weights[..self.answers.len() - 1]) {
+            blended = (blended + (answer * *weight)?)?;
         }
-        if call == 1 {
-            self.blended.iter_mut().zip(answer).for_each(|(b, a)| *b += 0.5 * a);
-        }
-        &self.blended
+        Ok((x.clone(), blended))
     }
 }

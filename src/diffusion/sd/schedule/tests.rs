@@ -1,4 +1,14 @@
+use candle_core::{Device, Tensor};
+
 use super::*;
+
+/// A step of a latent of one number.
+fn advanced(schedule: &Schedule, step: &Step, x: f32, answer: f32, past: &mut Past, noise: Option<f32>) -> f32 {
+    let tensor = |v: f32| Tensor::new(&[v], &Device::Cpu).unwrap();
+    let noise = noise.map(tensor);
+    let next = schedule.advance(step, &tensor(x), &tensor(answer), past, noise.as_ref()).unwrap();
+    next.to_vec1::<f32>().unwrap()[0]
+}
 
 fn times(config: &ScheduleConfig, sampler: Sampler, steps: usize) -> Vec<f32> {
     Schedule::new(config, sampler, steps).steps().iter().map(|s| s.timestep).collect()
@@ -22,9 +32,8 @@ fn timesteps_are_those_of_diffusers() {
 fn turbo_starts_at_the_largest_sigma() {
     let schedule = Schedule::new(&ScheduleConfig::usual(Sampler::Ddim), Sampler::Euler, 1);
     assert!((schedule.start - 14.61464).abs() < 1e-4, "{}", schedule.start);
-    let mut x = [14.61464_f32 * 2.0];
-    schedule.advance(&schedule.steps()[0], &mut x, &[2.0], &mut Past::default(), None);
-    assert!(x[0].abs() < 1e-3);
+    let x = advanced(&schedule, &schedule.steps()[0], 14.61464 * 2.0, 2.0, &mut Past::default(), None);
+    assert!(x.abs() < 1e-3);
 }
 
 /// A U-Net that knows the picture: its answer is exact, so every sampler must end at the picture.
@@ -40,19 +49,19 @@ fn with_exact_answers_every_sampler_ends_at_the_picture() {
                 let config = ScheduleConfig { prediction, ends_at_one: true, ..ScheduleConfig::usual(sampler) };
                 let schedule = Schedule::new(&config, sampler, n);
                 let picture = 0.7_f64;
-                let mut x = [schedule.steps()[0].picture_and_noise(&schedule, picture, 0.3)];
+                let mut x = schedule.steps()[0].picture_and_noise(&schedule, picture, 0.3);
                 let mut past = Past::default();
                 for step in schedule.steps() {
                     let (noise_share, picture_share) = schedule.mix(step);
-                    let noise = (f64::from(x[0]) - f64::from(picture_share) * picture) / f64::from(noise_share);
+                    let noise = (f64::from(x) - f64::from(picture_share) * picture) / f64::from(noise_share);
                     let answer = match prediction {
                         Prediction::Epsilon if sampler == Sampler::Plms => 0.3,
                         Prediction::Epsilon => noise,
                         Prediction::Velocity => step.a * noise - step.b * picture,
                     };
-                    schedule.advance(step, &mut x, &[answer as f32], &mut past, Some(&[-0.4]));
+                    x = advanced(&schedule, step, x, answer as f32, &mut past, Some(-0.4));
                 }
-                assert!((f64::from(x[0]) - picture).abs() < 2e-3, "{prediction:?} {sampler:?} {n}: {}", x[0]);
+                assert!((f64::from(x) - picture).abs() < 2e-3, "{prediction:?} {sampler:?} {n}: {x}");
             }
         }
     }
@@ -93,13 +102,13 @@ fn with_exact_answers_a_run_from_a_picture_ends_at_the_picture() {
         for strength in [0.0, 0.1, 0.33, 0.5, 0.77, 1.0] {
             let config = ScheduleConfig { ends_at_one: true, ..ScheduleConfig::usual(sampler) };
             let schedule = Schedule::beginning(&config, sampler, 6, Begin::Exact(strength));
-            let mut x = [schedule.steps()[0].picture_and_noise(&schedule, 0.7, 0.3)];
+            let mut x = schedule.steps()[0].picture_and_noise(&schedule, 0.7, 0.3);
             let mut past = Past::default();
             for step in schedule.steps() {
                 // LCM's fresh noise is the same noise here, so that the exact answer stays.
-                schedule.advance(step, &mut x, &[0.3], &mut past, Some(&[0.3]));
+                x = advanced(&schedule, step, x, 0.3, &mut past, Some(0.3));
             }
-            assert!((f64::from(x[0]) - 0.7).abs() < 3e-2, "{sampler:?} {strength}: {}", x[0]);
+            assert!((f64::from(x) - 0.7).abs() < 3e-2, "{sampler:?} {strength}: {x}");
         }
     }
 }

@@ -74,7 +74,7 @@ impl Clip {
     pub fn new(at: &At, config: ClipConfig) -> Result<Self> {
         let ClipConfig { width, inner, heads, activation, .. } = config;
         let layer = |i: usize| Layer::new(&at.at(format!("encoder.layers.{i}")), width, inner, heads, activation);
-        let device = at.tensors.device();
+        let device = &at.engine.place.device;
         let future = |i: usize| if i % LENGTH > i / LENGTH { -1e9_f32 } else { 0.0 };
         Ok(Self {
             words: at.get("embeddings.token_embedding.weight", &[config.words, width]),

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::Activation;
-use crate::diffusion::sd::layers::{At, LayerNorm, Linear, attention, gelu, join_heads, quick_gelu, split_heads};
+use crate::diffusion::sd::layers::{At, LayerNorm, Linear, attend_masked, gelu, quick_gelu};
 
 pub struct Layer {
     norm_1: LayerNorm,
@@ -39,9 +39,8 @@ impl Layer {
     /// (b, n, width) -> the same; `mask` (n, n) is added to the scores.
     pub fn forward(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         let y = self.norm_1.forward(x)?;
-        let heads = |l: &Linear| split_heads(&l.forward(&y)?, self.heads);
-        let (q, k, v) = (heads(&self.queries)?, heads(&self.keys)?, heads(&self.values)?);
-        let x = (x + self.out.forward(&join_heads(&attention(&q, &k, &v, mask)?)?)?)?;
+        let (q, k, v) = (self.queries.forward(&y)?, self.keys.forward(&y)?, self.values.forward(&y)?);
+        let x = (x + self.out.forward(&attend_masked(&q, &k, &v, self.heads, mask)?)?)?;
         let y = self.widen.forward(&self.norm_2.forward(&x)?)?;
         let y = match self.activation {
             Activation::QuickGelu => quick_gelu(&y)?,

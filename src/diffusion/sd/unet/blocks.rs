@@ -4,7 +4,9 @@ use candle_core::{Result, Tensor};
 
 use super::{Prepared, UnetConfig, transformer::Transformer};
 use crate::{
-    diffusion::sd::layers::{After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, add_into},
+    diffusion::sd::layers::{
+        After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, add_into, shift_maps,
+    },
     kernels::{Element, Grid, Map},
 };
 
@@ -66,9 +68,8 @@ impl Resnet {
     pub fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
         let mut y = self.conv_1.forward(&self.norm_1.forward_silu(x)?)?;
         if let (Some(project), Some(time)) = (&self.time, time) {
-            let added = project.forward(time)?;
-            let (b, c) = added.dims2()?;
-            y = y.broadcast_add(&added.reshape((b, c, 1, 1))?)?;
+            let added = project.forward(time)?.to_dtype(y.dtype())?;
+            y = shift_maps(&self.engine, y, &added)?;
         }
         let y = self.conv_2.forward(&self.norm_2.forward_silu_into(y)?)?;
         match &self.shortcut {

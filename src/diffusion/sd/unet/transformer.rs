@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 
 use super::{Prepared, Words};
 use crate::{
-    diffusion::sd::layers::{At, Engine, Gated, GroupNorm, LayerNorm, Linear, attention, join_heads, split_heads},
+    diffusion::sd::layers::{At, Engine, Gated, GroupNorm, LayerNorm, Linear, attend},
     kernels::{Element, Grid, Keys, Map, Parts},
 };
 
@@ -53,7 +53,7 @@ impl Transformer {
                 continue;
             }
             let (keys, values) = (block.keys_2.forward(text)?, block.values_2.forward(text)?);
-            words.push(Words::Tensors(split_heads(&keys, block.heads)?, split_heads(&values, block.heads)?));
+            words.push(Words::Tensors(keys, values));
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Transformer {
         let tokens = self.norm.forward(x)?.reshape((b, c, h * w))?.transpose(1, 2)?.contiguous()?;
         let mut tokens = self.project_in.forward(&tokens)?;
         for block in &self.blocks {
-            tokens = block.forward(tokens, with)?;
+            tokens = block.forward(&self.engine, tokens, with)?;
         }
         let y = self.project_out.forward(&tokens)?.transpose(1, 2)?.reshape((b, c, h, w))?;
         y + x
@@ -134,16 +134,14 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: Tensor, with: &Prepared) -> Result<Tensor> {
+    fn forward(&self, engine: &Engine, x: Tensor, with: &Prepared) -> Result<Tensor> {
         let y = self.norms[0].forward(&x)?;
-        let heads = |t: Tensor| split_heads(&t, self.heads);
-        let (q, k, v) =
-            (heads(self.queries.forward(&y)?)?, heads(self.keys.forward(&y)?)?, heads(self.values.forward(&y)?)?);
-        let x = (self.out.forward(&join_heads(&attention(&q, &k, &v, None)?)?)? + x)?;
+        let (q, k, v) = (self.queries.forward(&y)?, self.keys.forward(&y)?, self.values.forward(&y)?);
+        let x = (self.out.forward(&attend(engine, &q, &k, &v, self.heads)?)? + x)?;
 
-        let q = heads(self.queries_2.forward(&self.norms[1].forward(&x)?)?)?;
+        let q = self.queries_2.forward(&self.norms[1].forward(&x)?)?;
         let Words::Tensors(k, v) = &with.words[self.slot] else { candle_core::bail!("{STALE}") };
-        let x = (self.out_2.forward(&join_heads(&attention(&q, k, v, None)?)?)? + x)?;
+        let x = (self.out_2.forward(&attend(engine, &q, k, v, self.heads)?)? + x)?;
 
         let y = self.widen.forward(&self.norms[2].forward(&x)?)?;
         self.narrow.forward(&y)? + x

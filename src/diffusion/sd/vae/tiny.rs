@@ -2,7 +2,7 @@
 //!
 //! Its latents are those of the U-Net, unscaled; pictures are 0..1 inside and -1..1 outside, as diffusers has it.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use crate::{
     diffusion::sd::{
@@ -134,22 +134,22 @@ impl Tiny {
     /// `(b, 4, h, w)` to `(b, 3, 8 h, 8 w)`, about -1..1.
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
         let squashed = ((latent / 3.0)?.tanh()? * 3.0)?;
-        if latent.device().is_cpu() {
+        if self.engine.place.packs {
             let images = each_row(&squashed, |row| {
                 let x = self.engine.map_of(&squashed, row, &Parts::one(4))?;
                 tensor_of(&run_maps(&self.decoder, &self.engine, x, self.width, 3), 3)
             });
             return (images? * 2.0)? - 1.0;
         }
-        (run(&self.decoder, &squashed)? * 2.0)? - 1.0
+        (run(&self.decoder, &self.engine.place.bring(&squashed)?)?.to_dtype(DType::F32)? * 2.0)? - 1.0
     }
 
     /// `(b, 3, 8 h, 8 w)`, -1..1, to `(b, 4, h, w)`; none if the file had no encoder.
     pub fn encode(&self, picture: &Tensor) -> Result<Option<Tensor>> {
         let Some(encoder) = &self.encoder else { return Ok(None) };
         let x = ((picture + 1.0)? * 0.5)?;
-        if !x.device().is_cpu() {
-            return Ok(Some(run(encoder, &x)?));
+        if !self.engine.place.packs {
+            return Ok(Some(run(encoder, &self.engine.place.bring(&x)?)?.to_dtype(DType::F32)?));
         }
         let latents = each_row(&x, |row| {
             let x = self.engine.map_of(&x, row, &Parts::one(3))?;
