@@ -12,7 +12,10 @@ mod ops;
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use candle_core::{
@@ -110,7 +113,7 @@ impl Kind {
 
 /// The compiled kernels of a card.
 pub struct Kernels {
-    ptx: String,
+    ptx: &'static str,
     works: [AtomicBool; Kind::ALL.len()],
 }
 
@@ -131,15 +134,7 @@ impl Kernels {
             }
             Err(error) => return Err(format!("the card does not tell its compute capability ({error})")),
         }
-        let options = CompileOptions {
-            arch: Some(ARCHITECTURE),
-            options: vec!["--std=c++17".to_owned()],
-            name: Some("kernels.cu".to_owned()),
-            ..CompileOptions::default()
-        };
-        let ptx = compile_ptx_with_opts(SOURCE, options)
-            .map_err(|error| format!("the CUDA kernels cannot be compiled ({})", line(&error)))?;
-        let kernels = Self { ptx: ptx.to_src(), works: std::array::from_fn(|_| AtomicBool::new(true)) };
+        let kernels = Self { ptx: compiled()?, works: std::array::from_fn(|_| AtomicBool::new(true)) };
         let device = Device::Cuda(device.clone());
         let mut notes = Vec::new();
         for kind in Kind::ALL {
@@ -172,7 +167,7 @@ impl Kernels {
     }
 
     pub fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Option<Tensor> {
-        let attend = Attend::fitting(&self.ptx, q, k, v, heads)?;
+        let attend = Attend::fitting(self.ptx, q, k, v, heads)?;
         self.made(Kind::Attention, || q.contiguous()?.apply_op3_no_bwd(&k.contiguous()?, &v.contiguous()?, &attend))
     }
 
@@ -185,22 +180,22 @@ impl Kernels {
         epsilon: f32,
         silu: bool,
     ) -> Option<Tensor> {
-        let norm = GroupNorm::fitting(&self.ptx, x, weight, groups, epsilon, silu)?;
+        let norm = GroupNorm::fitting(self.ptx, x, weight, groups, epsilon, silu)?;
         self.made(Kind::GroupNorm, || x.contiguous()?.apply_op3_no_bwd(weight, bias, &norm))
     }
 
     pub fn layer_norm(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Option<Tensor> {
-        let norm = LayerNorm::fitting(&self.ptx, x, weight, epsilon)?;
+        let norm = LayerNorm::fitting(self.ptx, x, weight, epsilon)?;
         self.made(Kind::LayerNorm, || x.contiguous()?.apply_op3_no_bwd(weight, bias, &norm))
     }
 
     pub fn gelu_gate(&self, x: &Tensor) -> Option<Tensor> {
-        let gate = GeluGate::fitting(&self.ptx, x)?;
+        let gate = GeluGate::fitting(self.ptx, x)?;
         self.made(Kind::Gate, || x.contiguous()?.apply_op1_no_bwd(&gate))
     }
 
     pub fn shift(&self, x: &Tensor, by: &Tensor, area: usize) -> Option<Tensor> {
-        let shift = Shift::fitting(&self.ptx, x, by, area)?;
+        let shift = Shift::fitting(self.ptx, x, by, area)?;
         self.made(Kind::Shift, || x.contiguous()?.apply_op2_no_bwd(&by.contiguous()?, &shift))
     }
 
@@ -218,9 +213,25 @@ impl Kernels {
     }
 
     pub fn rgba8(&self, image: &Tensor) -> Option<Tensor> {
-        let bytes = Rgba8::fitting(&self.ptx, image)?;
+        let bytes = Rgba8::fitting(self.ptx, image)?;
         self.made(Kind::Bytes, || image.contiguous()?.apply_op1_no_bwd(&bytes)?.flatten_all())
     }
+}
+
+/// The source in the driver's language; compiled once, for it is the same for all cards.
+fn compiled() -> std::result::Result<&'static str, String> {
+    static PTX: OnceLock<std::result::Result<String, String>> = OnceLock::new();
+    let compile = || {
+        let options = CompileOptions {
+            arch: Some(ARCHITECTURE),
+            options: vec!["--std=c++17".to_owned()],
+            name: Some("kernels.cu".to_owned()),
+            ..CompileOptions::default()
+        };
+        let ptx = compile_ptx_with_opts(SOURCE, options);
+        ptx.map(|ptx| ptx.to_src()).map_err(|error| format!("the CUDA kernels cannot be compiled ({})", line(&error)))
+    };
+    PTX.get_or_init(compile).as_ref().map(String::as_str).map_err(String::clone)
 }
 
 /// The first line of what a library says.
