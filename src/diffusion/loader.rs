@@ -21,12 +21,15 @@ pub struct WarmUp {
     pub text: Text,
 }
 
+/// Reads a model of a name, in a way.
+pub(super) type Load = fn(&str, How) -> Result<Box<dyn Model>, LoadError>;
+
 /// Where models come from.
 #[derive(Clone, Copy)]
 pub(super) struct Opener {
     /// What a model of this name is.
     pub card: fn(&str) -> Result<Card, LoadError>,
-    pub load: fn(&str, How) -> Result<Box<dyn Model>, LoadError>,
+    pub load: Load,
 }
 
 /// Loads models.

@@ -94,7 +94,7 @@ impl<C: Packs> Packed<C> {
 
 enum Kind<C> {
     Packed(Box<Packed<C>>),
-    Plain(Plain),
+    Plain(Box<Plain>),
 }
 
 impl<C: Packs> Kind<C> {
@@ -108,7 +108,7 @@ impl<C: Packs> Kind<C> {
         if at.packs() {
             return Ok(Self::Packed(Box::new(Packed::new(at, inputs, outputs, bias, pack))));
         }
-        Ok(Self::Plain(Plain::new(at, inputs.channels(), outputs, bias)))
+        Ok(Self::Plain(Box::new(Plain::new(at, inputs.channels(), outputs, bias))))
     }
     fn packed(&self) -> &Packed<C> {
         match self {
