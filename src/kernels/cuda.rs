@@ -207,7 +207,6 @@ impl Kernels {
     }
 
     #[cfg(not(feature = "cudnn"))]
-    #[expect(clippy::unused_self, reason = "as with cuDNN")]
     pub fn conv(&self, _: &Tensor, _: &Tensor, _: usize, _: usize) -> Option<Tensor> {
         None
     }

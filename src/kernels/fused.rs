@@ -13,7 +13,7 @@ pub struct Fused {
     cuda: Option<std::sync::Arc<super::cuda::Kernels>>,
 }
 
-#[cfg_attr(not(feature = "cuda"), allow(unused_variables, clippy::unused_self))]
+#[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
 impl Fused {
     /// What there is for a device, and sentences on what there is not.
     pub fn on(device: &Device) -> (Self, Vec<String>) {

@@ -7,7 +7,7 @@
 use std::{
     any::{Any, TypeId},
     cell::RefCell,
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     rc::Rc,
     sync::Arc,
 };
@@ -91,11 +91,13 @@ impl<T: CudnnDataType> Plan<T> {
 /// The plan of a form on this thread.
 fn plan<T: CudnnDataType + 'static>(device: &CudaDevice, form: Form) -> Result<Rc<Plan<T>>> {
     KEPT.with_borrow_mut(|kept| {
-        if !kept.contains_key(&device.id()) {
-            let cudnn = Cudnn::new(device.cuda_stream()).map_err(Error::wrap)?;
-            kept.insert(device.id(), Kept { cudnn, plans: HashMap::new() });
-        }
-        let Some(Kept { cudnn, plans }) = kept.get_mut(&device.id()) else { candle_core::bail!("cuDNN was lost") };
+        let Kept { cudnn, plans } = match kept.entry(device.id()) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                let cudnn = Cudnn::new(device.cuda_stream()).map_err(Error::wrap)?;
+                free.insert(Kept { cudnn, plans: HashMap::new() })
+            }
+        };
         if let Some(plan) = plans.get(&form).cloned().and_then(|plan| plan.downcast::<Plan<T>>().ok()) {
             return Ok(plan);
         }
