@@ -62,8 +62,8 @@ pub struct Plan {
     /// A folder with CLIP's image model, for the cosine; without one the box's own encoder looks.
     pub clip: Option<PathBuf>,
     pub seed: u64,
-    /// Each stretch of the signal gets the state of another: what is learnt then is chance.
-    pub shuffled: bool,
+    /// Each stretch of the signal gets a state by chance, so many states further on: what is learnt then means nothing.
+    pub shuffled: Option<usize>,
     /// Share of each stretch's time, at the recording's end, that is not learnt from.
     pub held_out: f64,
 }
@@ -93,8 +93,8 @@ pub fn align(
     let mut painter = Painter::new()?;
     let labels = labels(pairs, &painter)?;
     let mut examples = windows(pairs, &labels, &shape, |share| share < 1.0 - plan.held_out)?;
-    if plan.shuffled {
-        windows::shuffle(&mut examples, &mut Random::new(plan.seed ^ 0x7368_7566));
+    if let Some(turn) = plan.shuffled {
+        windows::shuffle(&mut examples, labels.len(), turn, &mut Random::new(plan.seed ^ 0x7368_7566));
     }
     let scene = painter.scene_names(pairs.iter().flat_map(|pairs| &pairs.states));
     let vision = plan.clip.as_deref().map(|folder| Vision::open(folder, &Pool::new(physical_cores()))).transpose();

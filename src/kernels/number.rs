@@ -112,7 +112,7 @@ pub trait Number:
         let far = size - 0.5;
         let z = far.either((-size + 1.0) * 0.5, size * size);
         let x = far.either(z.sqrt(), size);
-        let p = (((z * 4.216_32e-2 + 2.418_131_1e-2) * z + 4.547_002_5e-2) * z + 7.495_300_3e-2) * z + 1.666_675_2e-1;
+        let p = (((z * 4.216_32e-2 + 2.418_131e-2) * z + 4.547_002_5e-2) * z + 7.495_300_3e-2) * z + 1.666_675_2e-1;
         let asin = x + x * z * p;
         let acos = far.either(asin * 2.0, -asin + FRAC_PI_2);
         (-self).either(-acos + PI, acos)

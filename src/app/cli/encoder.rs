@@ -204,7 +204,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "N", default_value_t = 1001)]
     pub test_seed: u64,
     /// Heads trained with the states shuffled: their mean is chance, each alone is not
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=50))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=50))]
     pub shuffles: u64,
     #[command(flatten)]
     pub training: AlignTraining,

@@ -135,21 +135,17 @@ pub fn by_state(examples: &[Example], states: usize) -> Vec<Vec<usize>> {
     lists
 }
 
-/// Gives each stretch the state of another one, so that every state stays as long as it was but means nothing.
-pub fn shuffle(examples: &mut [Example], random: &mut Random) {
-    let mut stretches: Vec<(usize, usize)> = Vec::new();
-    for example in examples.iter() {
-        if stretches.last().is_none_or(|(stretch, _)| *stretch != example.stretch) {
-            stretches.push((example.stretch, example.state));
-        }
-    }
-    let mut states: Vec<usize> = stretches.iter().map(|(_, state)| *state).collect();
-    for i in (1..states.len()).rev() {
-        states.swap(i, (random.unit() * (i + 1) as f64) as usize);
-    }
+/// Gives each stretch a state by chance, `turn` states further on: each alike, so that what is learnt means nothing. Over as
+/// many turns as there are states every stretch has had each of them once, and what is right by chance is even.
+///
+/// (Were the stretches' own states handed round instead, the frequent ones would be learnt less often as what they are
+/// than chance says, and the rest of them no more often.)
+pub fn shuffle(examples: &mut [Example], states: usize, turn: usize, random: &mut Random) {
+    let (mut stretch, mut state) = (None, 0);
     for example in examples.iter_mut() {
-        if let Some(at) = stretches.iter().position(|(stretch, _)| *stretch == example.stretch) {
-            example.state = states[at];
+        if stretch.replace(example.stretch) != Some(example.stretch) {
+            state = ((random.unit() * states as f64) as usize + turn) % states.max(1);
         }
+        example.state = state;
     }
 }

@@ -136,7 +136,7 @@ pub(super) fn plan(training: &AlignTraining, held_out: f64) -> Result<Plan, Usag
         cosine: training.cosine,
         clip: training.clip.clone(),
         seed: training.seed,
-        shuffled: false,
+        shuffled: None,
         held_out,
     })
 }
