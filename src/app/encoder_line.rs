@@ -162,7 +162,15 @@ impl EncoderLine {
 
     fn heard(&mut self, made: &Made) {
         match &made.steering {
-            Ok(steering) => self.goal = Some(steering.clone()),
+            Ok(steering) => {
+                if steering.targets.are_words() && *self.dials.model.text() == *"box" {
+                    let (Place::File(name) | Place::Model(name)) = &self.place;
+                    self.say(format!(
+                        "{name} says words for Stable Diffusion, which the model in the box does not read"
+                    ));
+                }
+                self.goal = Some(steering.clone());
+            }
             Err(why) => self.say(why.clone()),
         }
         // Refused only if the parameter is gone, and then nobody looks.
