@@ -42,24 +42,45 @@ pub(super) fn launch_of(blocks: (u32, u32, u32), threads: u32) -> LaunchConfig {
     LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: 0 }
 }
 
-/// Calls a method with the slices of three storages of the same type, and wraps what it gives.
-macro_rules! of_three {
-    ($self:ident . $run:ident, $a:ident, $b:ident, $c:ident, $layouts:expr) => {{
-        let device = $a.device.clone();
-        let slice = match (&$a.slice, &$b.slice, &$c.slice) {
-            (CudaStorageSlice::F32(a), CudaStorageSlice::F32(b), CudaStorageSlice::F32(c)) => {
-                CudaStorageSlice::F32($self.$run(&device, [a, b, c], $layouts)?)
+/// An operation of candle on three tensors of one type, by its `run`, to the shape of the first.
+macro_rules! op_of_three {
+    ($op:ident, $name:literal) => {
+        impl CustomOp3 for $op<'_> {
+            fn name(&self) -> &'static str {
+                $name
             }
-            (CudaStorageSlice::F16(a), CudaStorageSlice::F16(b), CudaStorageSlice::F16(c)) => {
-                CudaStorageSlice::F16($self.$run(&device, [a, b, c], $layouts)?)
+            fn cpu_fwd(
+                &self,
+                _: &CpuStorage,
+                _: &Layout,
+                _: &CpuStorage,
+                _: &Layout,
+                _: &CpuStorage,
+                _: &Layout,
+            ) -> Result<(CpuStorage, Shape)> {
+                not_here($name)
             }
-            (CudaStorageSlice::BF16(a), CudaStorageSlice::BF16(b), CudaStorageSlice::BF16(c)) => {
-                CudaStorageSlice::BF16($self.$run(&device, [a, b, c], $layouts)?)
+            fn cuda_fwd(
+                &self,
+                a: &CudaStorage,
+                of_a: &Layout,
+                b: &CudaStorage,
+                of_b: &Layout,
+                c: &CudaStorage,
+                of_c: &Layout,
+            ) -> Result<(CudaStorage, Shape)> {
+                use CudaStorageSlice::{BF16, F16, F32};
+                let (device, layouts) = (a.device.clone(), [of_a, of_b, of_c]);
+                let slice = match (&a.slice, &b.slice, &c.slice) {
+                    (F32(a), F32(b), F32(c)) => F32(self.run(&device, [a, b, c], layouts)?),
+                    (F16(a), F16(b), F16(c)) => F16(self.run(&device, [a, b, c], layouts)?),
+                    (BF16(a), BF16(b), BF16(c)) => BF16(self.run(&device, [a, b, c], layouts)?),
+                    _ => candle_core::bail!("{} takes tensors of one type", $name),
+                };
+                Ok((CudaStorage { slice, device }, of_a.shape().clone()))
             }
-            _ => candle_core::bail!("{} takes tensors of one type", $self.name()),
-        };
-        CudaStorage { slice, device }
-    }};
+        }
+    };
 }
 
 /// Only cards run these.
@@ -123,33 +144,7 @@ impl<'a> Attend<'a> {
     }
 }
 
-impl CustomOp3 for Attend<'_> {
-    fn name(&self) -> &'static str {
-        "attend"
-    }
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        not_here(self.name())
-    }
-    fn cuda_fwd(
-        &self,
-        q: &CudaStorage,
-        of_q: &Layout,
-        k: &CudaStorage,
-        of_k: &Layout,
-        v: &CudaStorage,
-        of_v: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Ok((of_three!(self.run, q, k, v, [of_q, of_k, of_v]), of_q.shape().clone()))
-    }
-}
+op_of_three!(Attend, "attend");
 
 /// Group norm, with SiLU where that is asked.
 pub struct GroupNorm<'a> {
@@ -201,33 +196,7 @@ impl<'a> GroupNorm<'a> {
     }
 }
 
-impl CustomOp3 for GroupNorm<'_> {
-    fn name(&self) -> &'static str {
-        "group_norm"
-    }
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        not_here(self.name())
-    }
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        of_x: &Layout,
-        weight: &CudaStorage,
-        of_weight: &Layout,
-        bias: &CudaStorage,
-        of_bias: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Ok((of_three!(self.run, x, weight, bias, [of_x, of_weight, of_bias]), of_x.shape().clone()))
-    }
-}
+op_of_three!(GroupNorm, "group_norm");
 
 /// Layer norm over the last dimension.
 pub struct LayerNorm<'a> {
@@ -271,30 +240,4 @@ impl<'a> LayerNorm<'a> {
     }
 }
 
-impl CustomOp3 for LayerNorm<'_> {
-    fn name(&self) -> &'static str {
-        "layer_norm"
-    }
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        not_here(self.name())
-    }
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        of_x: &Layout,
-        weight: &CudaStorage,
-        of_weight: &Layout,
-        bias: &CudaStorage,
-        of_bias: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Ok((of_three!(self.run, x, weight, bias, [of_x, of_weight, of_bias]), of_x.shape().clone()))
-    }
-}
+op_of_three!(LayerNorm, "layer_norm");
