@@ -234,16 +234,16 @@ impl Player {
         let Some(line) = &mut self.line else { return };
         line.set_beat(self.beat.position_at(Instant::now()));
         let stepped = line.latent_at_hop(self.hop, dials.latent_shape());
-        let (told, mood) = (line.messages(), *line.ear().mood());
-        let asked = dials.steered(&mood, line.steering());
-        for text in told {
+        let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
+        let is_due = paced(self.hop) != paced(self.hop - 1);
+        let asked = is_due.then(|| dials.steered(line.ear().mood(), line.steering()));
+        for text in line.messages() {
             self.message(text);
         }
         match stepped {
             Ok((progress, latent)) => {
                 if let Some(latent) = latent {
-                    let paced = |hop: u64| (hop as f64 * dials.rate() / HOPS_PER_SEC as f64) as u64;
-                    if paced(self.hop) != paced(self.hop - 1) {
+                    if let Some(asked) = asked {
                         let with = Conditioning { live: true, ..asked };
                         self.dreamer.submit(*serial, latent.clone(), with, dials.steps());
                     }

@@ -45,3 +45,18 @@ pub fn error(found: &[f32], expected: &[f32]) -> f64 {
     let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     difference / norm(&mut expected.iter().map(|b| f64::from(*b))).max(1e-30)
 }
+
+/// The first channels of a map, plane after plane.
+fn planar(grid: &Grid, channels: usize) -> Vec<f32> {
+    let mut out = vec![0.0; channels * grid.height() * grid.width()];
+    grid.copy_to(&mut out);
+    out
+}
+
+/// Tests every instruction set that is here.
+fn each_set(test: impl Fn(Instructions, &Pool, &mut Random)) {
+    let pool = Pool::new(3);
+    for (i, set) in Instructions::present().into_iter().enumerate() {
+        test(set, &pool, &mut Random::new(34 + i as u64));
+    }
+}

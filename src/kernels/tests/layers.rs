@@ -11,19 +11,6 @@ fn random_grid(r: &mut Random, channels: usize, height: usize, width: usize) -> 
     (grid, Map { channels, height, width, values })
 }
 
-fn planar(grid: &Grid, channels: usize) -> Vec<f32> {
-    let mut out = vec![0.0; channels * grid.height() * grid.width()];
-    grid.copy_to(&mut out);
-    out
-}
-
-fn each_set(test: impl Fn(Instructions, &Pool, &mut Random)) {
-    let pool = Pool::new(3);
-    for (i, set) in Instructions::present().into_iter().enumerate() {
-        test(set, &pool, &mut Random::new(34 + i as u64));
-    }
-}
-
 #[test]
 fn a_3x3_convolution_with_all_that_follows_it_equals_the_naive_one() {
     each_set(|set, pool, r| {

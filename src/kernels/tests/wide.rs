@@ -27,19 +27,6 @@ fn filled(set: Instructions, pool: &Pool, r: &mut Random, like: Form) -> (Grid, 
     (halves, rounded(&values))
 }
 
-fn planar(grid: &Grid, channels: usize) -> Vec<f32> {
-    let mut out = vec![0.0; channels * grid.height() * grid.width()];
-    grid.copy_to(&mut out);
-    out
-}
-
-fn each_set(test: impl Fn(Instructions, &Pool, &mut Random)) {
-    let pool = Pool::new(3);
-    for (i, set) in Instructions::present().into_iter().enumerate() {
-        test(set, &pool, &mut Random::new(340 + i as u64));
-    }
-}
-
 #[test]
 fn products_of_bfloat16_are_those_of_the_rounded_numbers() {
     each_set(|set, pool, r| {
