@@ -3,7 +3,8 @@
 //! Losses: the genres, mood and scene of the state (where it names any); the diffusion loss, which is the squared error
 //! between the latent that the box makes when it is steered and the one it should make, through the box itself
 //! ([`crate::diffusion::Twin`]); and one minus the cosine between a projection of the signal's tokens and the features
-//! of the picture (what CLIP's image model sees in it, where one is given; else its latent by the box's own encoder). The last blocks of the encoder are trained along.
+//! of the picture (what CLIP's image model sees in it, where one is given; else its latent by the box's own encoder). The
+//! last blocks of the encoder are trained along.
 //!
 //! The box's noise decides its picture, so one noise with and without the state's conditioning makes a pair of latents
 //! whose difference is the state. Half of the diffusion loss asks the context tokens alone, under a genre drawn by chance.
