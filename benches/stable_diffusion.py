@@ -3,7 +3,7 @@
     python benches/stable_diffusion.py FOLDER [--kind turbo|sd15] [--threads 2] [--program target/release/wavedream]
 
 Writes the checkpoint (2 to 2.5 GB, float16) into FOLDER if it is not there, as diffusers would, and prints the seconds of
-U-Net and TAESD for one step at 512x512, PyTorch in float32 and bfloat16 and the program in both. Needs torch, diffusers and
+U-Net and TAESD for one step at 512x512, PyTorch and the program in float32, bfloat16 and float16. Needs torch, diffusers and
 transformers.
 """
 import argparse
@@ -107,8 +107,8 @@ def in_program(precision):
 
 if not (a.folder / "model_index.json").exists():
     write()
-for precision in ("float32", "bfloat16"):
-    ours, report = in_program(precision)
+for precision in ("float32", "bfloat16", "float16"):
+    ours, report = in_program("half" if precision == "float16" else precision)
     peer = in_torch(getattr(torch, precision))
     for name, (whole, unet, decoder) in (("wavedream", ours), ("PyTorch", peer)):
         print(f"{precision} {name:<10} {whole:5.2f} s: U-Net {unet:5.2f} s, TAESD {decoder:5.2f} s")

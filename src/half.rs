@@ -1,21 +1,25 @@
 //! Numbers of IEEE 754 half precision, as checkpoints keep them.
 
 /// The nearest half, ties to even; infinite where it is beyond [`LARGEST_HALF`].
+#[inline(always)]
 pub fn f16_from_f32(value: f32) -> u16 {
-    let (sign, size) = ((value.to_bits() >> 16 & 0x8000) as u16, value.abs());
-    if size.is_nan() {
-        return sign | 0x7e00;
+    let (sign, size) = ((value.to_bits() >> 16 & 0x8000) as u16, value.to_bits() & 0x7fff_ffff);
+    sign | if size > 0x7f80_0000 {
+        0x7e00
+    } else if size >= LARGEST_HALF.to_bits() {
+        0x7c00
+    } else if size < SMALLEST_NORMAL.to_bits() {
+        // Added to a half, a number has as many digits left as a subnormal half has.
+        ((f32::from_bits(size) + 0.5).to_bits() - 0.5_f32.to_bits()) as u16
+    } else {
+        // Half a step up, and a little less where the number is even; a carry goes on into the exponent by itself.
+        let odd = size >> 13 & 1;
+        ((size + 0xfff + odd - (112 << 23)) >> 13) as u16
     }
-    // Adding a number of the right size leaves as many bits as the half has: of its exponent, or of the smallest.
-    let exponent = ((size.to_bits() >> 23) as i32 - 127).max(-14);
-    if exponent > 15 {
-        return sign | 0x7c00;
-    }
-    let unit = 2f64.powi(exponent - 10);
-    let steps = (f64::from(size) / unit).round_ties_even() as u32;
-    // A round up into the next exponent carries over by itself, up to infinity.
-    sign | (((exponent + 14) as u32) << 10).wrapping_add(steps) as u16
 }
+
+/// 2^-14, from which on halves have all their digits.
+const SMALLEST_NORMAL: f32 = 6.103_515_6e-5;
 
 /// Beyond this a half is infinite: 65504 and half a step.
 pub const LARGEST_HALF: f32 = 65_520.0;

@@ -61,7 +61,7 @@ pub enum LoadError {
 pub struct Options {
     pub threads: usize,
     pub instructions: Instructions,
-    /// What Stable Diffusion is loaded with; other models have no choice.
+    /// What Stable Diffusion is loaded with; of it the model in the box knows half precision.
     pub stable: sd::Settings,
 }
 
@@ -151,7 +151,8 @@ pub fn load_with(name_or_path: &str, options: Options) -> Result<Box<dyn Model>,
         return Ok(Box::new(StableDiffusion::load(path, options.stable, &pool)?));
     }
     let weights = weights(&meant)?;
-    let model = Embedded::new(&weights, options.instructions, &pool);
+    let way = super::embedded::Way::of(options.instructions, options.stable.precision);
+    let model = Embedded::new(&weights, way, &pool);
     Ok(Box::new(model.map_err(|what| LoadError::File { path: name_or_path.into(), what })?))
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::kernels::{Element, Fused};
+use crate::kernels::{Element, Fused, Instructions};
 
 /// Cards that a table of parameters can name.
 const CARDS: usize = 4;
@@ -82,7 +82,7 @@ pub enum Precision {
     Float32,
     /// On the CPU only of products, whose sums are float32.
     Bfloat16,
-    /// For GPUs.
+    /// On the CPU as bfloat16, and only on one that multiplies it.
     Half,
 }
 
@@ -186,8 +186,10 @@ impl Place {
         let element = match precision {
             Precision::Auto | Precision::Float32 => Element::Float32,
             Precision::Bfloat16 => Element::Bfloat16,
+            Precision::Half if Instructions::best().has(Element::Float16) => Element::Float16,
             Precision::Half => {
-                notes.push("half precision is for GPUs: the CPU takes bfloat16 in its place".to_owned());
+                notes
+                    .push("this processor does not multiply half precision: it takes bfloat16 in its place".to_owned());
                 Element::Bfloat16
             }
         };
@@ -215,7 +217,7 @@ impl Place {
 
     pub fn precision(&self) -> &'static str {
         match (self.dtype, self.element) {
-            (DType::F16, _) => "half",
+            (DType::F16, _) | (_, Element::Float16) => "half",
             (DType::BF16, _) | (_, Element::Bfloat16) => "bfloat16",
             _ => "float32",
         }

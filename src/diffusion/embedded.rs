@@ -27,9 +27,12 @@ use denoiser::Denoiser;
 use encoder::Encoder;
 use guides::Asked;
 
-use super::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback, weights::Weights};
+use super::{
+    Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, device::Precision, feedback,
+    weights::Weights,
+};
 use crate::{
-    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Element, Finish, Grid, Instructions, Pool, Target},
     latent::{Latent, Shape},
 };
 
@@ -49,7 +52,7 @@ const LARGEST: usize = 512;
 pub struct Embedded {
     card: Card,
     pool: Pool,
-    instructions: Instructions,
+    way: Way,
     condition: Condition,
     denoiser: Denoiser,
     decoder: Decoder,
@@ -78,12 +81,32 @@ struct Layer<C = Conv> {
     bias: Affine,
 }
 
+/// What layers are packed for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub set: Instructions,
+    /// What 3x3 convolutions multiply.
+    pub element: Element,
+}
+
+impl Way {
+    /// Half precision where it is wanted and the processor has it: the box has no other choice.
+    pub fn of(set: Instructions, precision: Precision) -> Self {
+        let halves = precision == Precision::Half && set.has(Element::Float16);
+        Self { set, element: if halves { Element::Float16 } else { Element::Float32 } }
+    }
+    fn exact(self) -> Self {
+        Self { element: Element::Float32, ..self }
+    }
+}
+
 impl Layer<Conv3> {
     /// A 3x3 convolution by the names of network.py.
-    fn conv3x3(weights: &Weights, set: Instructions, name: &str) -> Self {
+    fn conv3x3(weights: &Weights, way: Way, name: &str) -> Self {
         let (weight, bias) = (weights.get(&format!("{name}.weight")), weights.get(&format!("{name}.bias")));
         let inputs = weight.len() / (9 * bias.len()).max(1);
-        let conv = Conv3::new(set, inputs, bias.len(), false, |o, t, c| weight[(o * inputs + c) * 9 + t]);
+        let sides = [inputs, bias.len()];
+        let conv = Conv3::new(way.set, way.element, sides, false, |o, t, c| weight[(o * inputs + c) * 9 + t]);
         Self { conv, bias: Affine::bias(bias) }
     }
 }
@@ -120,8 +143,8 @@ struct Residual {
 }
 
 impl Residual {
-    fn new(weights: &Weights, set: Instructions, name: &str) -> Self {
-        let layer = |part| Layer::conv3x3(weights, set, &format!("{name}.{part}"));
+    fn new(weights: &Weights, way: Way, name: &str) -> Self {
+        let layer = |part| Layer::conv3x3(weights, way, &format!("{name}.{part}"));
         Self { conv1: layer("conv1"), conv2: layer("conv2") }
     }
     fn run(&self, pool: &Pool, x: &mut Grid, between: &mut Grid, after: Activation) {
@@ -133,15 +156,16 @@ impl Residual {
 
 impl Embedded {
     /// Packs the weights; the error is the end of a sentence that begins with the file's name.
-    pub(super) fn new(weights: &Weights, instructions: Instructions, pool: &Pool) -> Result<Self, String> {
+    pub(super) fn new(weights: &Weights, way: Way, pool: &Pool) -> Result<Self, String> {
         let head = names::Head::check(weights)?;
         Ok(Self {
             pool: pool.clone(),
-            instructions,
-            condition: Condition::new(weights, head.genres.len(), head.scene.len(), instructions, pool),
-            denoiser: Denoiser::new(weights, instructions),
-            decoder: Decoder::new(weights, instructions),
-            encoder: Encoder::new(weights, instructions),
+            way,
+            condition: Condition::new(weights, head.genres.len(), head.scene.len(), way.set, pool),
+            denoiser: Denoiser::new(weights, way),
+            decoder: Decoder::new(weights, way),
+            // What is fed back goes round many times.
+            encoder: Encoder::new(weights, way.exact()),
             sigmas: head.sigmas,
             card: head.card(weights),
             canvas: None,
@@ -182,7 +206,7 @@ impl Embedded {
         let steps = steps.clamp(1, MAX_STEPS);
         let fed = self.fed(latent, with)?;
         self.condition.prepare(&self.pool, with, steps).map_err(|why| self.failed(why))?;
-        let (set, pool, denoiser) = (self.instructions, &self.pool, &mut self.denoiser);
+        let (set, pool, denoiser) = (self.way.set, &self.pool, &mut self.denoiser);
         let fits = |c: &Canvas| (c.height, c.width) == (height, width);
         let canvas = match self.canvas.take().filter(fits) {
             Some(canvas) => canvas,
@@ -225,8 +249,8 @@ impl Model for Embedded {
     fn runtime(&self) -> Runtime {
         Runtime {
             device: "cpu".to_owned(),
-            precision: "float32",
-            instructions: self.instructions.name().to_owned(),
+            precision: if self.way.element == Element::Float16 { "half" } else { "float32" },
+            instructions: self.way.set.name().to_owned(),
             threads: self.pool.threads(),
         }
     }

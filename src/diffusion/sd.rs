@@ -182,9 +182,10 @@ impl StableDiffusion {
         let path = parts.path.clone();
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
         let engine = Engine::new(pool, Instructions::best(), place);
-        if engine.place.packs && engine.element == Element::Bfloat16 && !engine.bfloat16_pays() {
+        if engine.place.packs && engine.element != Element::Float32 && !engine.element_pays() {
             tracing::warn!(
-                "this processor multiplies float32 faster than bfloat16: --precision float32 is the faster one"
+                "this processor multiplies float32 faster than {}: --precision float32 is the faster one",
+                engine.place.precision()
             );
         }
         let reading = engine.on_cpu();

@@ -11,7 +11,7 @@ mod softmax;
 use std::cell::RefCell;
 
 use super::{
-    Activation, Instructions, Pool,
+    Activation, Element, Instructions, Pool,
     floats::{Floats, LANES},
     grid::Grid,
     instructions::on,
@@ -70,10 +70,10 @@ pub fn attend(set: Instructions, pool: &Pool, queries: &Grid, keys: &Keys, width
         if out.border == 0 { (1, queries.height * queries.width) } else { (queries.height, queries.width) };
     let group = set.group(2, LANES);
     let widest = set.widest(group, LANES).min(WIDEST);
-    let scale = 1.0 / (width.max(1) as f32).sqrt();
-    let (origin, row, plane, halves) = (out.origin(), out.row(), out.plane(), out.is_half());
+    let scale = keys.shrunk.recip() * std::f32::consts::LOG2_E / (width.max(1) as f32).sqrt();
+    let (origin, row, plane, element) = (out.origin(), out.row(), out.plane(), out.element);
     let to = Scattered(out.words_mut().as_mut_ptr());
-    let call = Call { set, queries, keys, group, widest, scale: [scale; 2 * LANES], to, plane, halves };
+    let call = Call { set, queries, keys, group, widest, scale: [scale; 2 * LANES], to, plane, element };
     let tiles = columns.div_ceil(widest);
     let shares = tiles.div_ceil(TILES);
     pool.run(keys.heads * rows * shares, &|piece, _| {
@@ -103,7 +103,8 @@ struct Call<'a> {
     scale: [f32; 2 * LANES],
     to: Scattered,
     plane: usize,
-    halves: bool,
+    /// Of the output.
+    element: Element,
 }
 
 impl Call<'_> {
@@ -128,6 +129,7 @@ impl Call<'_> {
                     scores,
                     // Weights of float32 are written over the scores.
                     weights: self.queries.is_half().then_some(&mut *weights),
+                    element: self.queries.element,
                     sums,
                     state,
                     blocks: chunk.len(),
@@ -148,14 +150,14 @@ impl Call<'_> {
                 to: self.to.at(0),
                 at: head * self.keys.head_blocks * self.plane + tile.out,
                 plane: self.plane,
-                halves: self.halves,
+                element: self.element,
             });
         }
     }
 
-    /// Floats of a block of channels of one token: half as many for bfloat16.
+    /// Floats of a block of channels of one token.
     fn words(&self) -> usize {
-        if self.queries.is_half() { LANES / 2 } else { LANES }
+        self.queries.element.words()
     }
 
     /// # Safety
@@ -192,8 +194,9 @@ impl Call<'_> {
                 step: LANES,
                 before: Activation::None,
                 plus: std::ptr::null(),
+                plus_element: Element::Float32,
                 after: Activation::None,
-                halves: false,
+                element: Element::Float32,
             };
             let finish = Finish { mul: self.scale.as_ptr(), add: keys.mask[first * LANES..].as_ptr(), to };
             // SAFETY: the caller's promise.
@@ -243,12 +246,6 @@ impl Call<'_> {
     #[inline(always)]
     unsafe fn tile<L: Lanes>(&self, l: L, blocks: usize, pixels: usize, gather: &Gather, finish: &Finish) {
         // SAFETY: the caller's promise.
-        unsafe {
-            if self.queries.is_half() {
-                l.tile_of_halves(blocks, pixels, LANES / 2, gather, finish);
-            } else {
-                l.tile(blocks, pixels, LANES, gather, finish);
-            }
-        }
+        unsafe { l.tile(self.queries.element, blocks, pixels, self.words(), gather, finish) };
     }
 }

@@ -8,9 +8,8 @@ use rayon::prelude::*;
 use super::{
     Element, Pool,
     floats::{Floats, LANES},
-    grid::Grid,
+    grid::{Form, Grid},
     instructions::Instructions,
-    lanes::half_of,
     tokens::Parts,
     winograd::Winograd,
 };
@@ -104,8 +103,8 @@ struct Group {
     weights: usize,
 }
 
-/// A layer: its packed weights `[group][input block][tap][channel][block of the group][16]`, of bfloat16 pairs of
-/// channels with the pair last.
+/// A layer: its packed weights `[group][input block][tap][channel][block of the group][16]`, of halves pairs of channels
+/// with the pair last.
 pub struct Conv {
     shape: ConvShape,
     instructions: Instructions,
@@ -197,7 +196,11 @@ impl Conv {
         shape: ConvShape,
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        let half = shape.element == Element::Bfloat16;
+        let half = shape.element.is_half();
+        assert!(
+            shape.element != Element::Float16 || instructions.has(Element::Float16),
+            "numbers of these instructions"
+        );
         let step = shape.stride.1 * if half { shape.lanes / 2 } else { shape.lanes };
         let blocks = shape.outputs.div_ceil(LANES);
         let size = match shape.makes {
@@ -240,7 +243,7 @@ impl ConvShape {
     /// Whether [`Winograd`] can compute it.
     pub fn fits_winograd(&self) -> bool {
         let whole = self.inputs.iter().all(|i| *i == LANES) && self.outputs.is_multiple_of(LANES);
-        whole && self.outputs >= 2 * LANES && self.element == Element::Float32
+        whole && self.outputs >= 2 * LANES && self.element != Element::Bfloat16
     }
 
     fn pack(&self, group: &Group, weight: impl Fn(usize, usize, usize) -> f32, out: &mut [f32]) {
@@ -259,7 +262,8 @@ impl ConvShape {
                     }
                     for pair in 0..len.div_ceil(2) {
                         let half = |channel: usize| {
-                            if channel < len { half_of(weight(output, tap, channel_0 + channel)) } else { 0 }
+                            let used = channel < len;
+                            used.then(|| self.element.half_of(weight(output, tap, channel_0 + channel))).unwrap_or(0)
                         };
                         let bits = u32::from(half(2 * pair)) | u32::from(half(2 * pair + 1)) << 16;
                         out[at + pair * lanes + lane] = f32::from_bits(bits);
@@ -305,24 +309,27 @@ pub enum Conv3 {
     Winograd(Winograd),
 }
 
-/// Numbers in a filter of one tap up to which Winograd's way was measured to be the faster one on maps of 16 x 16 pixels,
+/// Floats in a filter of one tap up to which Winograd's way was measured to be the faster one on maps of 16 x 16 pixels,
 /// with 2 MB of second-level cache a core: 128 to 128 channels and below.
-const WINOGRAD_UP_TO: usize = 128 * 128;
+const WINOGRAD_UP_TO: usize = 192 * 192;
 
 impl Conv3 {
-    /// Packs `weight(output, tap, input)`; `paints`: it makes [`Makes::Paint`].
+    /// Packs `weight(output, tap, input)`; `paints`: it makes [`Makes::Paint`]. It reads float32; `element` is what Winograd's
+    /// way multiplies.
     pub fn new(
         set: Instructions,
-        inputs: usize,
-        outputs: usize,
+        element: Element,
+        [inputs, outputs]: [usize; 2],
         paints: bool,
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         let makes = if paints { Makes::Paint } else { Makes::Channels };
         let shape = ConvShape::conv3x3(inputs, outputs).makes(makes);
-        Self::of(set, shape, inputs * outputs <= WINOGRAD_UP_TO, weight)
+        let winograd = inputs * outputs / LANES * element.words() <= WINOGRAD_UP_TO && shape.fits_winograd();
+        Self::of(set, if winograd { shape.of(element) } else { shape }, winograd, weight)
     }
-    /// Of a 3x3 shape with stride 1, by Winograd's way if that is wanted and the channels are whole blocks of float32. It
+    /// Of a 3x3 shape with stride 1, by Winograd's way if that is wanted, the channels are whole blocks, and numbers have
+    /// more digits than bfloat16. It
     /// was measured to be faster than the direct way for any number of channels on maps of 16 x 16 pixels and more, where
     /// four times the weights are worth their way from memory.
     pub fn of(
@@ -333,7 +340,8 @@ impl Conv3 {
     ) -> Self {
         if winograd && shape.fits_winograd() {
             let paints = shape.makes == Makes::Paint;
-            Self::Winograd(Winograd::new(set, shape.inputs.len() * LANES, shape.outputs, paints, weight))
+            let sides = [shape.inputs.len() * LANES, shape.outputs];
+            Self::Winograd(Winograd::new(set, shape.element, sides, paints, weight))
         } else {
             Self::Direct(Conv::new(set, shape, weight))
         }
@@ -344,11 +352,18 @@ impl Conv3 {
             Self::Winograd(conv) => conv.run(pool, input, finish, target),
         }
     }
-    /// What it reads.
+    /// What it reads best. Winograd's way reads float32 too.
     pub fn element(&self) -> Element {
         match self {
             Self::Direct(conv) => conv.element(),
-            Self::Winograd(_) => Element::Float32,
+            Self::Winograd(conv) => conv.element(),
+        }
+    }
+    /// What a map must be for it.
+    pub fn element_of(&self, map: &Grid) -> Element {
+        match self {
+            Self::Winograd(conv) => conv.element_of(map),
+            Self::Direct(conv) => conv.element(),
         }
     }
     /// Of its packed weights.

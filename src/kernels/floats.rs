@@ -5,7 +5,10 @@ use std::ptr::NonNull;
 use bytemuck::{Pod, Zeroable};
 use memmap2::MmapMut;
 
-use super::lanes::{Lanes, Task};
+use super::{
+    grid::Element,
+    lanes::{Lanes, Task},
+};
 
 /// Channels in a block: the float32 lanes of a 512-bit register.
 pub(super) const LANES: usize = 16;
@@ -98,10 +101,11 @@ impl std::ops::DerefMut for Floats {
     }
 }
 
-/// Rounds to bfloat16; both are whole blocks of 16 numbers.
+/// Rounds to halves of an element; both are whole blocks of 16 numbers.
 pub(super) struct Narrow<'a> {
     pub from: &'a [f32],
     pub to: &'a mut [f32],
+    pub element: Element,
 }
 
 impl Task for Narrow<'_> {
@@ -112,7 +116,7 @@ impl Task for Narrow<'_> {
         let (from, _) = self.from.as_chunks::<LANES>();
         for (from, to) in from.iter().zip(self.to.as_chunks_mut::<{ LANES / 2 }>().0) {
             // SAFETY: sixteen floats on one side, sixteen halves in eight floats on the other.
-            unsafe { l.store_halves(to.as_mut_ptr().cast(), l.load(from.as_ptr())) };
+            unsafe { l.put(self.element, to.as_mut_ptr(), 0, l.load(from.as_ptr())) };
         }
     }
 }

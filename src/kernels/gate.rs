@@ -2,7 +2,7 @@
 //! product's end.
 
 use super::{
-    Instructions, Pool,
+    Element, Instructions, Pool,
     floats::LANES,
     grid::Grid,
     lanes::{Lanes, Task, gelu},
@@ -10,14 +10,14 @@ use super::{
 };
 
 /// Values times the GELU of their gates. `wide` holds blocks of values, each with the block of its gates behind it, as a
-/// layer that makes [`super::Makes::Gate`] leaves them; `out` is of either element.
+/// layer that makes [`super::Makes::Gate`] leaves them; `out` is of any element.
 ///
 /// # Panics
 /// If the maps do not fit each other: a mistake of the program, not of its input.
 pub fn gate(set: Instructions, pool: &Pool, wide: &Grid, out: &mut Grid) {
     assert!(wide.lanes == LANES && out.lanes == LANES && wide.blocks == 2 * out.blocks, "blocks of values and gates");
     assert!((wide.height, wide.width) == (out.height, out.width), "size");
-    let (height, pixels, halves) = (out.height, out.width, out.is_half());
+    let (height, pixels, element) = (out.height, out.width, out.element);
     let (plane, row, origin) = (out.plane(), out.row(), out.origin());
     let to = Scattered(out.words_mut().as_mut_ptr());
     let from = wide.floats();
@@ -29,7 +29,7 @@ pub fn gate(set: Instructions, pool: &Pool, wide: &Grid, out: &mut Grid) {
             gates: &from[values + wide.plane()..][..pixels * LANES],
             to: to.at(0),
             at: origin + block * plane + y * row,
-            halves,
+            element,
         };
         set.enter(row);
     });
@@ -41,7 +41,7 @@ struct Row<'a> {
     to: *mut f32,
     /// Numbers from there to the first pixel.
     at: usize,
-    halves: bool,
+    element: Element,
 }
 
 impl Task for Row<'_> {
@@ -55,11 +55,7 @@ impl Task for Row<'_> {
             // SAFETY: the chunks are sixteen floats; `gate` has compared the maps, and the row is this piece's own.
             unsafe {
                 let y = l.mul(l.load(value.as_ptr()), gelu(l, l.load(gate.as_ptr())));
-                if self.halves {
-                    l.store_halves(self.to.cast::<u16>().add(at), y);
-                } else {
-                    l.store(self.to.add(at), y);
-                }
+                l.put(self.element, self.to, at, y);
             }
         }
     }

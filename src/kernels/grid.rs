@@ -4,8 +4,10 @@ use std::marker::PhantomData;
 
 use super::{
     floats::{Floats, LANES},
+    lanes::{LARGEST, bfloat16_of},
     pool::{Pool, Scattered},
 };
+use crate::half::f16_from_f32;
 
 /// What the numbers of a [`Grid`] and of the weights that meet them are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -14,6 +16,29 @@ pub enum Element {
     Float32,
     /// Only what products read: sums are always float32.
     Bfloat16,
+    /// The same of IEEE 754 half precision: numbers beyond 65504 become that. Some sums are float16 for a while where the
+    /// instructions have no others.
+    Float16,
+}
+
+impl Element {
+    pub const ALL: [Self; 3] = [Self::Float32, Self::Bfloat16, Self::Float16];
+
+    /// Whether two of them are a float's width.
+    pub(super) fn is_half(self) -> bool {
+        self != Self::Float32
+    }
+    /// As many floats as are as wide as a block.
+    pub(super) fn words(self) -> usize {
+        if self.is_half() { LANES / 2 } else { LANES }
+    }
+    /// The nearest half of these, the even one of two.
+    pub(super) fn half_of(self, x: f32) -> u16 {
+        match self {
+            Self::Bfloat16 => bfloat16_of(x),
+            _ => f16_from_f32(x.clamp(-LARGEST, LARGEST)),
+        }
+    }
 }
 
 /// Pixels between the blocks of a large map without a border, beside their own: maps are powers of two, and without it a
@@ -68,7 +93,7 @@ impl Grid {
     fn with(blocks: usize, height: usize, width: usize, border: usize, lanes: usize, element: Element) -> Self {
         let mut grid = Self { data: Floats::default(), blocks, height, width, border, lanes, element };
         let numbers = blocks * grid.plane();
-        grid.data = Floats::zeros(if element == Element::Bfloat16 { numbers / 2 } else { numbers });
+        grid.data = Floats::zeros(if element.is_half() { numbers / 2 } else { numbers });
         grid
     }
     pub fn form(&self) -> Form {
@@ -120,7 +145,7 @@ impl Grid {
         assert!(self.element == Element::Float32, "a map of float32");
         &mut self.data
     }
-    /// The memory of either element: two bfloat16 are in the place of a float.
+    /// The memory of either element: two halves are in the place of a float.
     pub(super) fn words(&self) -> &[f32] {
         &self.data
     }
@@ -128,7 +153,7 @@ impl Grid {
         &mut self.data
     }
     pub(super) fn is_half(&self) -> bool {
-        self.element == Element::Bfloat16
+        self.element.is_half()
     }
     /// Copies `(channels, height, width)` in.
     pub fn fill_from(&mut self, planar: &[f32]) {
@@ -173,7 +198,7 @@ impl Grid {
             job(y, &mut Row { start, plane, channels: blocks * lanes, width, lanes, grid: PhantomData });
         });
     }
-    /// Rounds a map of float32 into one of bfloat16 of the same size, border and all.
+    /// Rounds a map of float32 into one of halves of the same size, border and all.
     pub fn fill_halves(&mut self, pool: &Pool, floats: &Grid, instructions: super::Instructions) {
         assert!(self.is_half() && (self.blocks, self.plane()) == (floats.blocks, floats.plane()), "maps of one size");
         let (from, plane) = (floats.floats(), self.plane());
@@ -182,7 +207,7 @@ impl Grid {
             let from = &from[block * plane..(block + 1) * plane];
             // SAFETY: a plane is whole blocks of 16 numbers, and this piece's own.
             let to = unsafe { std::slice::from_raw_parts_mut(to.at(block * plane / 2), plane / 2) };
-            instructions.enter(super::floats::Narrow { from, to });
+            instructions.enter(super::floats::Narrow { from, to, element: self.element });
         });
     }
     /// Keeps the first `blocks` blocks within -limit..limit.

@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 
 use super::{
-    Instructions, Pool,
+    Element, Instructions, Pool,
     floats::{Floats, LANES},
     grid::Grid,
     lanes::{Lanes, Task, silu},
@@ -67,7 +67,7 @@ impl GroupNorm {
         self.measure(pool, inputs, &blocks, &mut affine);
         let (mul, add) = &*affine;
         let parts = height.div_ceil(ROWS);
-        let (origin, row, plane, halves) = (out.origin(), out.row(), out.plane(), out.is_half());
+        let (origin, row, plane, element) = (out.origin(), out.row(), out.plane(), out.element);
         let to = Scattered(out.words_mut().as_mut_ptr());
         pool.run(blocks.len() * parts, &|piece, _| {
             let (n, part) = (piece / parts, piece % parts);
@@ -78,7 +78,7 @@ impl GroupNorm {
                     from: &input.floats()[input.index(block * LANES, y, 0)..][..width * LANES],
                     to: to.at(0),
                     at: origin + n * plane + y * row,
-                    halves,
+                    element,
                     silu: with_silu,
                     mul: &mul[n * LANES..(n + 1) * LANES],
                     add: &add[n * LANES..(n + 1) * LANES],
@@ -165,7 +165,7 @@ struct Apply<'a> {
     from: &'a [f32],
     to: *mut f32,
     at: usize,
-    halves: bool,
+    element: Element,
     silu: bool,
     mul: &'a [f32],
     add: &'a [f32],
@@ -185,11 +185,7 @@ impl Task for Apply<'_> {
                     y = silu(l, y);
                 }
                 let at = self.at + i * LANES;
-                if self.halves {
-                    l.store_halves(self.to.cast::<u16>().add(at), y);
-                } else {
-                    l.store(self.to.add(at), y);
-                }
+                l.put(self.element, self.to, at, y);
             }
         }
     }

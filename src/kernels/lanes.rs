@@ -4,7 +4,11 @@
 //! the arithmetic is safe to call; only reading and writing memory is not. The kernels are written once, generically, as
 //! a [`Task`] whose `run` is always inlined into [`Lanes::enter`], the function that is compiled with the instructions.
 
-use super::tile::{Finish, Gather};
+use super::{
+    grid::Element,
+    tile::{Finish, Gather},
+};
+use crate::half::f32_from_f16;
 
 /// Code that wants to be compiled for an instruction set. `run` must be `#[inline(always)]`.
 pub(super) trait Task {
@@ -23,16 +27,12 @@ pub(super) trait Lanes: Copy + Send + Sync {
     fn group(blocks: usize, step: usize) -> usize;
     /// The most pixels a tile of `group` blocks takes; [`Lanes::tile`] knows every smaller number.
     fn widest(group: usize, step: usize) -> usize;
-    /// Computes one tile of `group` blocks and `pixels` pixels.
+    /// Computes one tile of `group` blocks and `pixels` pixels, of numbers of an element. Of halves everything counts
+    /// pairs of numbers as one, and `step` is 8 or 16; float16 only where it is multiplied.
     ///
     /// # Safety
     /// Every address that `gather` and `finish` describe for this many blocks and pixels must be valid.
-    unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish);
-    /// As [`Lanes::tile`] for bfloat16: everything counts pairs of numbers as one, and `step` is 8 or 16.
-    ///
-    /// # Safety
-    /// As [`Lanes::tile`].
-    unsafe fn tile_of_halves(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish);
+    unsafe fn tile(self, element: Element, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish);
 
     /// # Safety
     /// Sixteen floats must be readable at `at`.
@@ -50,17 +50,91 @@ pub(super) trait Lanes: Copy + Send + Sync {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// a * b + c
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// c plus the two products of the bfloat16 pairs in each lane.
-    fn dot(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The bfloat16 in the low 16 bits of each lane.
     fn low_half(self, a: Self::V) -> Self::V;
     /// The bfloat16 in the high 16 bits of each lane.
     fn high_half(self, a: Self::V) -> Self::V;
+    /// c plus the two products of the bfloat16 pairs in each lane.
+    #[inline(always)]
+    fn dot_bfloat16(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        let c = self.fma(self.low_half(a), self.low_half(b), c);
+        self.fma(self.high_half(a), self.high_half(b), c)
+    }
+    /// In each half of a lane, c plus the product, of float16.
+    ///
+    /// # Panics
+    /// On an instruction set that has no float16.
+    fn fma_float16(self, _a: Self::V, _b: Self::V, _c: Self::V) -> Self::V {
+        no_float16()
+    }
+    /// In each lane the sum of its two float16, within their range.
+    ///
+    /// # Panics
+    /// As [`Lanes::fma_float16`].
+    fn sum_of_float16(self, _pair: Self::V) -> Self::V {
+        no_float16()
+    }
     /// Rounds to bfloat16, to even between two.
     ///
     /// # Safety
     /// Sixteen halves must be writable at `at`.
-    unsafe fn store_halves(self, at: *mut u16, v: Self::V);
+    unsafe fn store_bfloat16(self, at: *mut u16, v: Self::V);
+    /// Rounds to float16, to even between two; what is too large becomes the largest.
+    ///
+    /// # Safety
+    /// Sixteen halves must be writable at `at`.
+    #[inline(always)]
+    unsafe fn store_float16(self, at: *mut u16, v: Self::V) {
+        let mut all = [0.0; 16];
+        // SAFETY: sixteen floats are there, and the caller promises the halves.
+        unsafe {
+            self.store(all.as_mut_ptr(), v);
+            at.cast::<[u16; 16]>().write_unaligned(all.map(|v| Element::Float16.half_of(v)));
+        }
+    }
+    /// # Safety
+    /// Sixteen halves must be readable at `at`.
+    #[inline(always)]
+    unsafe fn load_float16(self, at: *const u16) -> Self::V {
+        // SAFETY: the caller's promise, and sixteen floats are there.
+        unsafe {
+            let all = at.cast::<[u16; 16]>().read_unaligned().map(f32_from_f16);
+            self.load(all.as_ptr())
+        }
+    }
+    /// Reads sixteen numbers of an element, `at` numbers from `from` on.
+    ///
+    /// # Safety
+    /// They must be readable there.
+    #[inline(always)]
+    unsafe fn get(self, element: Element, from: *const f32, at: usize) -> Self::V {
+        // SAFETY: the caller's promise, and sixteen floats are there.
+        unsafe {
+            match element {
+                Element::Float32 => self.load(from.add(at)),
+                Element::Float16 => self.load_float16(from.cast::<u16>().add(at)),
+                Element::Bfloat16 => {
+                    let halves = from.cast::<u16>().add(at).cast::<[u16; 16]>().read_unaligned();
+                    self.load(halves.map(|half| f32::from_bits(u32::from(half) << 16)).as_ptr())
+                }
+            }
+        }
+    }
+    /// Writes sixteen numbers of an element, `at` numbers from `out` on.
+    ///
+    /// # Safety
+    /// They must be writable there.
+    #[inline(always)]
+    unsafe fn put(self, element: Element, out: *mut f32, at: usize, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match element {
+                Element::Float32 => self.store(out.add(at), v),
+                Element::Bfloat16 => self.store_bfloat16(out.cast::<u16>().add(at), v),
+                Element::Float16 => self.store_float16(out.cast::<u16>().add(at), v),
+            }
+        }
+    }
     /// Asks for the line of `at`, which may be anywhere.
     fn prefetch(self, at: *const f32);
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
@@ -100,6 +174,35 @@ pub(super) fn exp<L: Lanes>(l: L, x: L::V) -> L::V {
     l.times_pow2(p, n)
 }
 
+/// 2^x of x up to 0, no smaller than 2^-126. Polynomial of Cephes `exp2f`; relative error below 2e-7.
+#[inline(always)]
+pub(super) fn exp2<L: Lanes>(l: L, x: L::V) -> L::V {
+    polynomial_2(
+        l,
+        x,
+        [1.535_336_2e-4, 1.339_887_4e-3, 9.618_437e-3, 5.550_332_5e-2, 2.402_264_8e-1, 6.931_472e-1, 1.0],
+    )
+}
+
+/// The same with a relative error of 8e-5: less than a third of the rounding to float16.
+#[inline(always)]
+pub(super) fn exp2_for_halves<L: Lanes>(l: L, x: L::V) -> L::V {
+    polynomial_2(l, x, [5.516_98e-2, 2.426_067_8e-1, 6.932_609e-1, 9.999_284e-1])
+}
+
+/// 2^n times a polynomial of the fraction of x that is left of the nearest n.
+#[inline(always)]
+fn polynomial_2<L: Lanes, const N: usize>(l: L, x: L::V, polynomial: [f32; N]) -> L::V {
+    let x = l.max(x, l.splat(-126.0));
+    let n = l.round(x);
+    let f = l.fma(n, l.splat(-1.0), x);
+    let mut p = l.splat(polynomial[0]);
+    for c in &polynomial[1..] {
+        p = l.fma(p, f, l.splat(*c));
+    }
+    l.times_pow2(p, n)
+}
+
 /// x / (1 + e^-x)
 #[inline(always)]
 pub(super) fn silu<L: Lanes>(l: L, x: L::V) -> L::V {
@@ -107,16 +210,18 @@ pub(super) fn silu<L: Lanes>(l: L, x: L::V) -> L::V {
     l.mul(x, l.recip(l.add(e, l.splat(1.0))))
 }
 
-/// [`Lanes::dot`] where no instruction does it.
-#[inline(always)]
-pub(super) fn dot_by_halves<L: Lanes>(l: L, a: L::V, b: L::V, c: L::V) -> L::V {
-    let c = l.fma(l.low_half(a), l.low_half(b), c);
-    l.fma(l.high_half(a), l.high_half(b), c)
+/// Layers ask [`super::Instructions::has`] when they are made.
+#[cold]
+pub(super) fn no_float16() -> ! {
+    unreachable!("float16 on a processor that does not multiply it")
 }
+
+/// The largest float16.
+pub(super) const LARGEST: f32 = 65_504.0;
 
 /// The nearest bfloat16, the even one of two.
 #[inline(always)]
-pub(super) fn half_of(x: f32) -> u16 {
+pub(super) fn bfloat16_of(x: f32) -> u16 {
     let bits = x.to_bits();
     (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }

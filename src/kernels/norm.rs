@@ -1,7 +1,7 @@
 //! Layer norm over the channels of each pixel.
 
 use super::{
-    Instructions, Pool,
+    Element, Instructions, Pool,
     floats::{Floats, LANES},
     grid::Grid,
     lanes::{Lanes, Task},
@@ -30,7 +30,7 @@ impl LayerNorm {
         Self { instructions, channels, weight: Floats::from_slice(weight), bias: Floats::from_slice(bias) }
     }
 
-    /// To a map of the same size, of either element.
+    /// To a map of the same size, of any element.
     pub fn run(&self, pool: &Pool, input: &Grid, output: &mut Grid) {
         let blocks = self.channels / LANES;
         assert!(input.lanes == LANES && output.lanes == LANES, "lanes");
@@ -43,7 +43,7 @@ impl LayerNorm {
             (input.height, input.width)
         };
         let (out_plane, out_row, out_origin) = (output.plane(), output.row(), output.origin());
-        let halves = output.is_half();
+        let element = output.element;
         let out = Scattered(output.words_mut().as_mut_ptr());
         let pieces = columns.div_ceil(PIECE);
         pool.run(rows * pieces, &|piece, _| {
@@ -56,7 +56,7 @@ impl LayerNorm {
                 at: out_origin + y * out_row + first * LANES,
                 to_plane: out_plane,
                 width: PIECE.min(columns - first),
-                halves,
+                element,
             };
             self.instructions.enter(row);
         });
@@ -72,7 +72,7 @@ struct Row<'a> {
     at: usize,
     to_plane: usize,
     width: usize,
-    halves: bool,
+    element: Element,
 }
 
 impl Task for Row<'_> {
@@ -112,11 +112,7 @@ impl Task for Row<'_> {
                         let centred = l.add(l.load(from(b, p)), sums[p]);
                         let y = l.fma(l.mul(centred, squares[p]), weight, bias);
                         let at = self.at + b * self.to_plane + (first + p) * LANES;
-                        if self.halves {
-                            l.store_halves(self.to.cast::<u16>().add(at), y);
-                        } else {
-                            l.store(self.to.add(at), y);
-                        }
+                        l.put(self.element, self.to, at, y);
                     }
                 }
             }

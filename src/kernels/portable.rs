@@ -1,7 +1,8 @@
 //! Sixteen lanes in plain Rust, for every CPU without one of the other sets. The compiler vectorises what it can.
 
 use super::{
-    lanes::{Lanes, Task, dot_by_halves, half_of},
+    grid::Element,
+    lanes::{Lanes, Task, bfloat16_of, no_float16},
     tile::{Finish, Gather, tiles},
 };
 
@@ -33,21 +34,19 @@ impl Lanes for Portable {
     fn widest(group: usize, _step: usize) -> usize {
         if group == 1 { 2 } else { 1 }
     }
-    unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
-        tiles!(self, false, (group, pixels, step), gather, finish;
-            1, 16: 1 2; 1, 32: 1 2; 1, 64: 1 2; 1, 4: 1 2; 2, 16: 1; 3, 16: 1;)
-    }
-    unsafe fn tile_of_halves(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
-        tiles!(self, true, (group, pixels, step), gather, finish; 1, 8: 1 2; 1, 16: 1 2; 2, 8: 1;)
-    }
-    #[inline(always)]
-    fn dot(self, a: V, b: V, c: V) -> V {
-        dot_by_halves(self, a, b, c)
+    unsafe fn tile(self, element: Element, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
+        let shape = (group, pixels, step);
+        match element {
+            Element::Float32 => tiles!(self, OfFloat32, shape, gather, finish;
+                1, 16: 1 2; 1, 32: 1 2; 1, 64: 1 2; 1, 4: 1 2; 2, 16: 1; 3, 16: 1;),
+            Element::Bfloat16 => tiles!(self, OfBfloat16, shape, gather, finish; 1, 8: 1 2; 1, 16: 1 2; 2, 8: 1;),
+            Element::Float16 => no_float16(),
+        }
     }
     #[inline(always)]
-    unsafe fn store_halves(self, at: *mut u16, v: V) {
+    unsafe fn store_bfloat16(self, at: *mut u16, v: V) {
         // SAFETY: the caller's promise.
-        unsafe { at.cast::<[u16; 16]>().write_unaligned(v.map(half_of)) }
+        unsafe { at.cast::<[u16; 16]>().write_unaligned(v.map(bfloat16_of)) }
     }
     #[inline(always)]
     fn prefetch(self, _at: *const f32) {}

@@ -60,3 +60,8 @@ fn each_set(test: impl Fn(Instructions, &Pool, &mut Random)) {
         test(set, &pool, &mut Random::new(34 + i as u64));
     }
 }
+
+/// What a set multiplies.
+fn elements(set: Instructions) -> Vec<Element> {
+    Element::ALL.into_iter().filter(|element| *element != Element::Float16 || set.has(*element)).collect()
+}

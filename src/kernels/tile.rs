@@ -4,12 +4,16 @@
 //! multiply-adds. The pixels of the input are a constant number of floats apart (16: the blocked layout; 32 and 64:
 //! strides of two and four pixels; 4: the latent), so that each input is one displacement from one pointer.
 //!
-//! bfloat16 goes the same way, two channels at a time: a pair of them is a float's width, the weights of a pair lie
-//! together, and a multiply-add becomes a product of pairs ([`Lanes::dot`]). All offsets and lengths then count pairs.
+//! Halves go the same way, two channels at a time: a pair of them is a float's width, the weights of a pair lie
+//! together, and a multiply-add becomes a product of pairs ([`Lanes::dot_bfloat16`]). All offsets and lengths then count
+//! pairs. Products of float16 are summed in float16 where that is the fast way, so few at a time that little is lost.
 
-use std::mem::MaybeUninit;
+use std::{marker::PhantomData, mem::MaybeUninit};
 
-use super::lanes::{Lanes, Task, gelu, silu};
+use super::{
+    grid::Element,
+    lanes::{Lanes, Task, gelu, silu},
+};
 
 /// Input channels that lie together: up to 16, at one tap of the filter.
 #[derive(Debug, Clone, Copy)]
@@ -71,30 +75,72 @@ pub(super) enum To {
         /// Numbers from a pixel to the next.
         step: usize,
         before: Activation,
-        /// What is added, laid out as the output; null for nothing.
+        /// What is added, laid out as the output; null for nothing. And what it is.
         plus: *const f32,
+        plus_element: Element,
         after: Activation,
-        /// `out` holds bfloat16.
-        halves: bool,
+        /// What `out` holds.
+        element: Element,
     },
     /// Of two blocks, one: the first times the GELU of the second.
-    Gated { out: *mut f32, step: usize, halves: bool },
+    Gated { out: *mut f32, step: usize, element: Element },
     /// The sums as they are, `[block][pixel][16]`, for [`Gather::start`].
     Sums { at: *mut f32 },
     /// Three blocks are the red, green and blue of 4 x 4 pixels, 0..=255; pixel p's go 16 bytes further right.
     Bytes { at: *mut u8, row_bytes: usize },
 }
 
-pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize, const HALVES: bool> {
+/// How numbers of an element are multiplied.
+pub(super) trait Product {
+    /// Whether two of them are a float's width.
+    const PAIRS: bool = true;
+    /// Whether sums are float16, and must be widened from time to time.
+    const SHORT: bool = false;
+    /// A sum and one product more.
+    fn of<L: Lanes>(l: L, input: L::V, weight: L::V, sum: L::V) -> L::V;
+}
+
+pub(super) struct OfFloat32;
+pub(super) struct OfBfloat16;
+pub(super) struct OfFloat16;
+
+impl Product for OfFloat32 {
+    const PAIRS: bool = false;
+    #[inline(always)]
+    fn of<L: Lanes>(l: L, input: L::V, weight: L::V, sum: L::V) -> L::V {
+        l.fma(input, weight, sum)
+    }
+}
+
+impl Product for OfBfloat16 {
+    #[inline(always)]
+    fn of<L: Lanes>(l: L, input: L::V, weight: L::V, sum: L::V) -> L::V {
+        l.dot_bfloat16(input, weight, sum)
+    }
+}
+
+impl Product for OfFloat16 {
+    const SHORT: bool = true;
+    #[inline(always)]
+    fn of<L: Lanes>(l: L, input: L::V, weight: L::V, sum: L::V) -> L::V {
+        l.fma_float16(input, weight, sum)
+    }
+}
+
+/// Products of pairs that are summed up in float16 before the sums are widened.
+const SHORT: usize = 64;
+
+pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize, M> {
     pub gather: &'a Gather<'a>,
     pub finish: &'a Finish,
+    pub product: PhantomData<M>,
 }
 
 /// Sums on their way from registers to the end of the layer.
 #[repr(align(64))]
 struct Sums<const V: usize, const P: usize>([[MaybeUninit<[f32; 16]>; P]; V]);
 
-impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Task for Tile<'_, V, P, STEP, HALVES> {
+impl<const V: usize, const P: usize, const STEP: usize, M: Product> Task for Tile<'_, V, P, STEP, M> {
     type Out = ();
 
     #[inline(always)]
@@ -112,7 +158,7 @@ impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Task
                     }
                 }
                 // The plainest end goes from the registers into memory.
-                To::Blocks { out, blocks, step, before, plus, after, halves: false }
+                To::Blocks { out, blocks, step, before, plus, after, element: Element::Float32, .. }
                     if plus.is_null() && before == none && after == none =>
                 {
                     for v in 0..V {
@@ -137,25 +183,39 @@ impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Task
     }
 }
 
-impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Tile<'_, V, P, STEP, HALVES> {
+impl<const V: usize, const P: usize, const STEP: usize, M: Product> Tile<'_, V, P, STEP, M> {
     /// # Safety
     /// As [`Lanes::tile`].
     #[inline(always)]
     unsafe fn multiply<L: Lanes>(&self, l: L) -> [[L::V; P]; V] {
         let g = self.gather;
         let mut acc = [[l.splat(0.0); P]; V];
-        if !g.start.is_null() {
-            for v in 0..V {
-                for p in 0..P {
-                    // SAFETY: the caller promises sums for V blocks and P pixels.
-                    acc[v][p] = unsafe { l.load(g.start.add((v * P + p) * 16)) };
-                }
-            }
+        // Sums so far that are not in the registers.
+        let mut before = g.start;
+        if !M::SHORT {
+            // SAFETY: the caller promises sums for V blocks and P pixels.
+            unsafe { self.add(l, &mut acc, before) };
         }
+        let (mut wide, mut short) = (Sums([[MaybeUninit::uninit(); P]; V]), 0);
         let mut w = g.weights;
-        // A line holds a pixel's sixteen floats, or two pixels' bfloat16.
-        let line = if HALVES { 2 * STEP } else { STEP };
+        // A line holds a pixel's sixteen floats, or two pixels' halves.
+        let line = if M::PAIRS { 2 * STEP } else { STEP };
         for (i, segment) in g.segments.iter().enumerate() {
+            if M::SHORT && short >= SHORT {
+                // SAFETY: as above; and there is room for as many sums.
+                unsafe {
+                    self.widen(l, &mut acc, before);
+                    before = wide.0.as_ptr().cast();
+                    for v in 0..V {
+                        for p in 0..P {
+                            l.store(wide.0[v][p].as_mut_ptr().cast(), acc[v][p]);
+                            acc[v][p] = l.splat(0.0);
+                        }
+                    }
+                }
+                short = 0;
+            }
+            short += segment.len;
             let mut x = g.x.wrapping_offset(segment.offset);
             // The next segment's pixels are a plane away, where no prefetcher of the hardware looks.
             let next = g.segments.get(i + 1).map_or(x, |s| g.x.wrapping_offset(s.offset));
@@ -170,11 +230,7 @@ impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Tile
                     for p in 0..P {
                         let input = l.splat(*x.add(p * STEP));
                         for v in 0..V {
-                            acc[v][p] = if HALVES {
-                                l.dot(input, weights[v], acc[v][p])
-                            } else {
-                                l.fma(input, weights[v], acc[v][p])
-                            };
+                            acc[v][p] = M::of(l, input, weights[v], acc[v][p]);
                         }
                     }
                 }
@@ -182,7 +238,43 @@ impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Tile
                 w = w.wrapping_add(g.next_channel);
             }
         }
+        if M::SHORT {
+            // SAFETY: as above.
+            unsafe { self.widen(l, &mut acc, before) };
+        }
         acc
+    }
+
+    /// Adds the sums that lie at `from`, if it is not null.
+    ///
+    /// # Safety
+    /// There are V x P of them.
+    #[inline(always)]
+    unsafe fn add<L: Lanes>(&self, l: L, acc: &mut [[L::V; P]; V], from: *const f32) {
+        if from.is_null() {
+            return;
+        }
+        for v in 0..V {
+            for p in 0..P {
+                // SAFETY: the caller's promise.
+                acc[v][p] = l.add(acc[v][p], unsafe { l.load(from.add((v * P + p) * 16)) });
+            }
+        }
+    }
+
+    /// Sums of float16 to sums of float32, added to those that lie at `from`.
+    ///
+    /// # Safety
+    /// As [`Self::add`].
+    #[inline(always)]
+    unsafe fn widen<L: Lanes>(&self, l: L, acc: &mut [[L::V; P]; V], from: *const f32) {
+        for v in 0..V {
+            for p in 0..P {
+                acc[v][p] = l.sum_of_float16(acc[v][p]);
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.add(l, acc, from) };
     }
 
     // A method and not a closure: only what is surely inlined is compiled with the instructions.
@@ -203,31 +295,22 @@ impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Tile
         // SAFETY: the caller promises P pixels of V blocks at the output.
         unsafe {
             match f.to {
-                To::Blocks { out, blocks, step, before, plus, after, halves } => {
+                To::Blocks { out, blocks, step, before, plus, plus_element, after, element } => {
                     for v in 0..V {
                         for p in 0..P {
                             let at = blocks[v] + p * step;
                             let mut y = before.of(l, self.value(l, sums, v, p));
                             if !plus.is_null() {
-                                y = l.add(y, l.load(plus.add(at)));
+                                y = l.add(y, l.get(plus_element, plus, at));
                             }
-                            let y = after.of(l, y);
-                            if halves {
-                                l.store_halves(out.cast::<u16>().add(at), y);
-                            } else {
-                                l.store(out.add(at), y);
-                            }
+                            l.put(element, out, at, after.of(l, y));
                         }
                     }
                 }
-                To::Gated { out, step, halves } if V == 2 => {
+                To::Gated { out, step, element } if V == 2 => {
                     for p in 0..P {
                         let y = l.mul(self.value(l, sums, 0, p), gelu(l, self.value(l, sums, 1, p)));
-                        if halves {
-                            l.store_halves(out.cast::<u16>().add(p * step), y);
-                        } else {
-                            l.store(out.add(p * step), y);
-                        }
+                        l.put(element, out, p * step, y);
                     }
                 }
                 To::Bytes { at, row_bytes } if V == 3 => {
@@ -249,11 +332,13 @@ impl<const V: usize, const P: usize, const STEP: usize, const HALVES: bool> Tile
 
 /// The tiles that an instruction set has: `group, step: each number of pixels;`.
 macro_rules! tiles {
-    ($lanes:expr, $halves:literal, $shape:expr, $gather:expr, $finish:expr; $($group:literal, $step:literal: $($pixels:literal)*;)*) => {
+    ($lanes:expr, $product:ident, $shape:expr, $gather:expr, $finish:expr; $($group:literal, $step:literal: $($pixels:literal)*;)*) => {
         match $shape {
-            $($(($group, $pixels, $step) => $lanes.enter(
-                $crate::kernels::tile::Tile::<$group, $pixels, $step, $halves> { gather: $gather, finish: $finish }
-            ),)*)*
+            $($(($group, $pixels, $step) => $lanes.enter($crate::kernels::tile::Tile::<$group, $pixels, $step, _> {
+                gather: $gather,
+                finish: $finish,
+                product: std::marker::PhantomData::<$crate::kernels::tile::$product>,
+            }),)*)*
             (group, pixels, step) => unreachable!("no tile of {group} blocks and {pixels} pixels {step} apart"),
         }
     };

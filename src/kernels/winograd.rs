@@ -4,7 +4,7 @@
 //! matrix product for each frequency, on the tile of the direct convolutions) and transformed back. While the transformed
 //! filter (36 numbers instead of nine) stays in the second-level cache, that is done some thirty tiles at a time, so that
 //! all of it stays there. A larger filter is read once a map: all tiles are transformed, then each frequency multiplied,
-//! then all transformed back. It costs a digit of precision: about 1e-6 of the result.
+//! then all transformed back. It costs a digit of precision: about 1e-6 of the result, or of float16 about 1e-3.
 
 mod transforms;
 
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use transforms::{Backward, Filter, Forward};
 
 use super::{
-    Activation, Finish, Instructions, Pool, Target,
+    Activation, Element, Finish, Instructions, Pool, Target,
     conv::{Affine, Makes, Out},
     floats::{Floats, LANES},
     grid::Grid,
@@ -48,33 +48,51 @@ pub struct Winograd {
     outputs: usize,
     group: usize,
     paints: bool,
-    /// `[group][frequency][input channel][block of the group][16]`
+    /// Of the frequencies: float32 or float16.
+    element: Element,
+    /// `[group][frequency][input channel][block of the group][16]`, or of float16 `[…][channel pair][…][16][2]`
     weights: Floats,
 }
 
 impl Winograd {
-    /// Transforms and packs `weight(output, tap, input)`, taps row by row; `paints`: it makes [`Makes::Paint`].
+    /// Transforms and packs `weight(output, tap, input)`, taps row by row; `paints`: it makes [`Makes::Paint`]. Frequencies
+    /// of inputs and filter are kept as `element`.
     pub fn new(
         instructions: Instructions,
-        inputs: usize,
-        outputs: usize,
+        element: Element,
+        [inputs, outputs]: [usize; 2],
         paints: bool,
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         assert!(inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES), "channels in blocks of 16");
-        let group = instructions.group(outputs / LANES, LANES);
-        let mut weights = Floats::zeros(FREQUENCIES * inputs * outputs);
+        assert!(
+            element != Element::Bfloat16 && instructions.has(element),
+            "numbers with digits enough for the transforms"
+        );
+        let group = instructions.group(outputs / LANES, element.words());
+        let words = inputs / LANES * element.words();
+        let mut weights = Floats::zeros(FREQUENCIES * words * outputs);
         let pack = |(i, out): (usize, &mut [f32])| {
             let lanes = (group * LANES).min(outputs - i * group * LANES);
-            instructions.enter(Filter { weight: &weight, first: i * group * LANES, lanes, inputs, out });
+            instructions.enter(Filter { weight: &weight, first: i * group * LANES, lanes, inputs, element, out });
         };
-        weights.par_chunks_mut((FREQUENCIES * inputs * group * LANES).max(1)).enumerate().for_each(pack);
-        Self { instructions, inputs: inputs / LANES, outputs: outputs / LANES, group, paints, weights }
+        weights.par_chunks_mut((FREQUENCIES * words * group * LANES).max(1)).enumerate().for_each(pack);
+        Self { instructions, inputs: inputs / LANES, outputs: outputs / LANES, group, paints, element, weights }
     }
 
     /// Of its packed weights.
     pub fn bytes(&self) -> usize {
         size_of::<f32>() * self.weights.len()
+    }
+
+    /// What it reads best: half the way through memory.
+    pub fn element(&self) -> Element {
+        self.element
+    }
+
+    /// As [`super::Conv3::element_of`].
+    pub fn element_of(&self, map: &Grid) -> Element {
+        if map.is_half() { self.element } else { Element::Float32 }
     }
 
     /// As [`super::Conv::run`].
@@ -89,7 +107,7 @@ impl Winograd {
 
     fn run_on(&self, pool: &Pool, input: &Grid, times: usize, finish: Finish, target: Target) {
         assert!(input.lanes == LANES && input.border == 1 && input.blocks >= self.inputs, "input of a convolution");
-        assert!(!input.is_half(), "numbers of float32");
+        assert!(self.element_of(input) == input.element, "numbers of the input");
         assert!(matches!(target, Target::Grid(_) | Target::Bytes(_)), "no shuffle after a 3x3 convolution");
         finish.affine.covers(self.outputs * LANES);
         let (height, width) = (times * input.height, times * input.width);
@@ -129,7 +147,8 @@ struct Call<'a> {
 impl Call<'_> {
     /// Floats from a frequency to the next, on the way there and back.
     fn strides(&self) -> (usize, usize) {
-        (self.layer.inputs * self.size * LANES + SKEW, self.layer.outputs * self.size * LANES + SKEW)
+        let words = self.layer.element.words();
+        (self.layer.inputs * self.size * words + SKEW, self.layer.outputs * self.size * LANES + SKEW)
     }
 
     /// Some tiles, from input to output, in memory of the thread.
@@ -159,7 +178,7 @@ impl Call<'_> {
         let pieces = (tiles.div_ceil(8)).min(8 * pool.threads());
         let part = |piece: usize| piece * tiles / pieces..(piece + 1) * tiles / pieces;
         pool.run(pieces, &|piece, _| {
-            let (tiles, to) = (part(piece), inputs.at(part(piece).start * LANES));
+            let (tiles, to) = (part(piece), inputs.at(part(piece).start * layer.element.words()));
             layer.instructions.enter(Forward { call: self, tiles, to, stride: there });
         });
         let halves = if layer.outputs >= 4 * layer.group { 2 } else { 1 };
@@ -207,18 +226,18 @@ impl Call<'_> {
     ) {
         let layer = self.layer;
         let (there, back) = self.strides();
-        let block = self.size * LANES;
-        let segments: Vec<_> =
-            (0..layer.inputs).map(|b| Segment { offset: (b * block) as isize, len: LANES }).collect();
+        let (block, words) = (self.size * LANES, layer.element.words());
+        let segment = |b: usize| Segment { offset: (b * self.size * words) as isize, len: words };
+        let segments: Vec<_> = (0..layer.inputs).map(segment).collect();
         let (ones, zeros) = ([1.0_f32; 3 * LANES], [0.0_f32; 3 * LANES]);
         // Floats of a block of outputs at one frequency.
-        let filter = layer.inputs * LANES * LANES;
+        let filter = layer.inputs * words * LANES;
         for group in outputs.step_by(layer.group) {
             let blocks = layer.group.min(layer.outputs - group);
             let weights = &layer.weights[filter * (FREQUENCIES * group + frequency * blocks)..];
-            for (x, pixels) in cut(tiles, L::widest(blocks, LANES)) {
+            for (x, pixels) in cut(tiles, L::widest(blocks, words)) {
                 let gather = Gather {
-                    x: from.wrapping_add(frequency * there + x * LANES),
+                    x: from.wrapping_add(frequency * there + x * words),
                     segments: &segments,
                     weights: weights.as_ptr(),
                     next_channel: LANES * blocks,
@@ -231,12 +250,13 @@ impl Call<'_> {
                     step: LANES,
                     before: Activation::None,
                     plus: std::ptr::null(),
+                    plus_element: Element::Float32,
                     after: Activation::None,
-                    halves: false,
+                    element: Element::Float32,
                 };
                 let finish = TileFinish { mul: ones.as_ptr(), add: zeros.as_ptr(), to };
                 // SAFETY: the caller's promise; the weights are packed for each group and frequency.
-                unsafe { l.tile(blocks, pixels, LANES, &gather, &finish) };
+                unsafe { l.tile(layer.element, blocks, pixels, words, &gather, &finish) };
             }
         }
     }

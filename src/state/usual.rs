@@ -112,7 +112,7 @@ impl Usual {
                 best = (between, ((all - sum) / above + sum / below) / 2.0, apart);
             }
         }
-        Some((best.1, best.2)).filter(|_| best.0 > 0.0)
+        (best.0 > 0.0).then_some((best.1, best.2))
     }
 
     /// The [`KEPT`] quantiles.

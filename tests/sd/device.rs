@@ -6,10 +6,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use wavedream::diffusion::{
-    Conditioning, Feedback, Model, Picture,
-    device::{DeviceChoice, How, Precision},
-    sd::{DecoderChoice, LoraUse, Sampler, Settings, Way},
+use wavedream::{
+    diffusion::{
+        Conditioning, Feedback, Model, Picture,
+        device::{DeviceChoice, How, Precision},
+        sd::{DecoderChoice, LoraUse, Sampler, Settings, Way},
+    },
+    kernels::{Element, Instructions},
 };
 
 use super::{
@@ -21,6 +24,8 @@ use super::{
 
 const PLAIN: How = How { device: DeviceChoice::Plain, precision: Precision::Float32 };
 const HALF: How = How { device: DeviceChoice::Plain, precision: Precision::Half };
+
+const HALF_ON_CPU: How = How { device: DeviceChoice::Cpu, precision: Precision::Half };
 
 fn each(how: How, slack: f64, test: impl Fn(&Case)) {
     for family in FAMILIES {
@@ -69,7 +74,7 @@ fn in_half_precision_answers_and_pictures_differ_by_what_is_rounded() {
 
 #[test]
 fn loras_beside_the_weights_paint_what_merged_ones_paint() {
-    for (how, limit) in [(PLAIN, 1e-4), (HALF, 4e-3)] {
+    for (how, limit) in [(PLAIN, 1e-4), (HALF, 4e-3), (HALF_ON_CPU, 1e-2)] {
         let mut live = Player::new("sd15", settings(how));
         let lora = lora_on_everything(live.folder.path(), 7);
         let plain = live.paint(&said("A lighthouse, violet dusk"), 2).latent;
@@ -171,11 +176,29 @@ fn what_a_model_runs_on_is_told() {
     assert_eq!((half.device.as_str(), half.precision), ("plain", "half"));
 }
 
-/// On the CPU half precision is none of the kernels': bfloat16 takes its place, and that is said.
+/// The kernels' half precision: sums are of eleven bits for a while, and Winograd's way costs a digit.
 #[test]
-fn half_precision_on_the_cpu_is_bfloat16_and_told_once() {
-    let how = How { device: DeviceChoice::Cpu, precision: Precision::Half };
-    let mut player = Player::new("sd15", settings(how));
+fn half_precision_of_the_cpu_differs_by_what_is_rounded() {
+    if !Instructions::best().has(Element::Float16) {
+        println!("not compared: this processor does not multiply half precision");
+        return;
+    }
+    each(HALF_ON_CPU, 100.0, |case| {
+        case.unet();
+        case.guidance();
+        case.autoencoders();
+        case.loras();
+    });
+}
+
+/// On a CPU that does not multiply half precision bfloat16 takes its place, and that is said.
+#[test]
+fn half_precision_that_the_cpu_does_not_have_is_bfloat16_and_told_once() {
+    let mut player = Player::new("sd15", settings(HALF_ON_CPU));
+    if Instructions::best().has(Element::Float16) {
+        assert_eq!((player.model.runtime().precision, player.model.notes().len()), ("half", 0));
+        return;
+    }
     assert_eq!(player.model.runtime().precision, "bfloat16");
     let notes = player.model.notes();
     assert!(notes.len() == 1 && notes[0].contains("bfloat16"), "{notes:?}");

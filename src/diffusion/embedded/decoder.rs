@@ -1,12 +1,12 @@
 //! The decoder: from a latent to a picture, written as bytes by its last convolution.
 
 use super::{
-    Layer, Residual, denoiser,
+    Layer, Residual, Way, denoiser,
     names::{DECODER, LEVELS},
 };
 use crate::{
     diffusion::weights::Weights,
-    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Affine, Conv, Conv3, ConvShape, Finish, Grid, Pool, Target},
 };
 
 pub(super) struct Decoder {
@@ -49,8 +49,8 @@ impl Buffers {
 }
 
 impl Decoder {
-    pub fn new(weights: &Weights, set: Instructions) -> Self {
-        let [c0, c1] = DECODER;
+    pub fn new(weights: &Weights, way: Way) -> Self {
+        let ([c0, c1], set) = (DECODER, way.set);
         let weight = weights.get("decoder.conv_in.weight");
         let shape = ConvShape { lanes: 4, ..ConvShape::conv3x3(4, c0) };
         let conv_in = Layer {
@@ -70,12 +70,12 @@ impl Decoder {
             conv_in,
             features,
             features_bias: weights.get("decoder.features.bias").to_vec(),
-            res0: Residual::new(weights, set, "decoder.res0"),
-            res1: Residual::new(weights, set, "decoder.res1"),
+            res0: Residual::new(weights, way, "decoder.res0"),
+            res1: Residual::new(weights, way, "decoder.res1"),
             up: Layer::up(weights, set, "decoder.up"),
-            res2: Residual::new(weights, set, "decoder.res2"),
-            res3: Residual::new(weights, set, "decoder.res3"),
-            conv_out: Conv3::new(set, c1, 48, true, |o, t, c| weight[(o * c1 + c) * 9 + t]),
+            res2: Residual::new(weights, way, "decoder.res2"),
+            res3: Residual::new(weights, way, "decoder.res3"),
+            conv_out: Conv3::new(set, way.element, [c1, 48], true, |o, t, c| weight[(o * c1 + c) * 9 + t]),
             as_floats: Affine::bias(bias),
             as_bytes: Affine::new(&[127.5; 48], &dithered),
         }

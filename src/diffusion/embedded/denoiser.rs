@@ -3,7 +3,7 @@
 //! What it sees of the noise (blurs, guides) is made once a picture, on the pool.
 
 use super::{
-    Layer,
+    Layer, Way,
     condition::Condition,
     guides::{self, Asked, GUIDES},
     names::{BLOCKS, HEADS, LEVELS, SEEN, TALL, WHOLE},
@@ -186,12 +186,12 @@ fn blurs(set: Instructions, n: usize, sigmas: [f64; 4]) -> Band {
 }
 
 impl Denoiser {
-    pub fn new(weights: &Weights, set: Instructions) -> Self {
-        let name = |part: &str| format!("denoiser.{part}");
+    pub fn new(weights: &Weights, way: Way) -> Self {
+        let (set, name) = (way.set, |part: &str| format!("denoiser.{part}"));
         let weight = weights.get("denoiser.conv_in.weight").to_vec();
         let conv_in = Gated::new(set, weight, weights.get("denoiser.conv_in.bias"));
         let block = |i: usize| {
-            let layer = |part| Layer::conv3x3(weights, set, &format!("denoiser.{}.{part}", BLOCKS[i].0));
+            let layer = |part| Layer::conv3x3(weights, way, &format!("denoiser.{}.{part}", BLOCKS[i].0));
             Block { conv1: layer("conv1").conv, conv2: layer("conv2") }
         };
         let bias = weights.get("denoiser.conv_out.bias");

@@ -1,9 +1,9 @@
 //! The encoder: from a picture back to a latent, for pictures that are fed back.
 
-use super::{FACTOR, LATENT, Layer, Residual, names::ENCODER};
+use super::{FACTOR, LATENT, Layer, Residual, Way, names::ENCODER};
 use crate::{
     diffusion::weights::Weights,
-    kernels::{Activation, Conv3, Grid, Instructions, Pool, Target},
+    kernels::{Activation, Conv3, Grid, Pool, Target},
 };
 
 pub(super) struct Encoder {
@@ -18,14 +18,14 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub fn new(weights: &Weights, set: Instructions) -> Self {
+    pub fn new(weights: &Weights, way: Way) -> Self {
         Self {
-            conv_in: Layer::conv3x3(weights, set, "encoder.conv_in"),
-            res0: Residual::new(weights, set, "encoder.res0"),
-            down: Layer::down(weights, set, "encoder.down"),
-            res1: Residual::new(weights, set, "encoder.res1"),
-            res2: Residual::new(weights, set, "encoder.res2"),
-            conv_out: Layer::conv3x3(weights, set, "encoder.conv_out"),
+            conv_in: Layer::conv3x3(weights, way, "encoder.conv_in"),
+            res0: Residual::new(weights, way, "encoder.res0"),
+            down: Layer::down(weights, way.set, "encoder.down"),
+            res1: Residual::new(weights, way, "encoder.res1"),
+            res2: Residual::new(weights, way, "encoder.res2"),
+            conv_out: Layer::conv3x3(weights, way, "encoder.conv_out"),
             mean: weights.get("encoder.mean").to_vec(),
             std: weights.get("encoder.std").to_vec(),
         }

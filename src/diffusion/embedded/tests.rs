@@ -60,7 +60,9 @@ fn noise(height: usize, width: usize) -> Latent {
 fn models() -> impl Iterator<Item = Embedded> {
     let weights = Weights::parse(WEIGHTS).unwrap();
     let pool = Pool::new(2);
-    Instructions::present().into_iter().map(move |set| Embedded::new(&weights, set, &pool).unwrap())
+    Instructions::present()
+        .into_iter()
+        .map(move |set| Embedded::new(&weights, Way::of(set, Precision::Auto), &pool).unwrap())
 }
 
 fn blank() -> Picture {
@@ -73,8 +75,8 @@ fn close(model: &Embedded, what: &str, found: &[f32], expected: &[f32]) {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let off = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let error = off / norm(&mut expected.iter().map(|v| f64::from(*v)));
-    println!("{what} on {}: {error:.1e}", model.instructions.name());
-    assert!(error <= TOLERANCE, "{what} on {}: {error:.2e}", model.instructions.name());
+    println!("{what} on {}: {error:.1e}", model.way.set.name());
+    assert!(error <= TOLERANCE, "{what} on {}: {error:.2e}", model.way.set.name());
 }
 
 #[test]
@@ -131,6 +133,32 @@ fn every_entry_of_the_reference_is_reproduced() {
 }
 
 #[test]
+fn half_precision_is_seen_by_nobody() {
+    let mut exact = best();
+    let way = Way::of(Instructions::best(), Precision::Half);
+    let mut half = Embedded::new(&Weights::parse(WEIGHTS).unwrap(), way, &Pool::new(2)).unwrap();
+    let told = if way.set.has(Element::Float16) { "half" } else { "float32" };
+    assert_eq!((half.runtime().precision, exact.runtime().precision), (told, "float32"));
+    let z = noise(32, 32);
+    for genre in 0..exact.card().genres.len() {
+        let mut genres = vec![0.0; exact.card().genres.len()];
+        genres[genre] = 1.0;
+        for steps in [1, 4] {
+            let with = Conditioning { genres: genres.clone(), ..Conditioning::default() };
+            let [a, b] = [&mut exact, &mut half].map(|model| {
+                let mut picture = blank();
+                model.generate(&z, &with, steps, &mut picture).unwrap();
+                picture.rgba
+            });
+            let squares = a.iter().zip(&b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
+            let decibels = 10.0 * f64::log10(255.0 * 255.0 * a.len() as f64 / squares.max(1e-9));
+            println!("genre {genre}, {steps} steps: {decibels:.1} dB");
+            assert!(decibels > 40.0, "genre {genre}, {steps} steps: {decibels}");
+        }
+    }
+}
+
+#[test]
 fn the_bytes_of_a_picture_are_its_floats_within_the_dither_and_opaque() {
     for mut model in models() {
         let with = Conditioning::default();
@@ -160,9 +188,9 @@ fn the_same_latent_gives_the_same_bytes_whatever_was_painted_before_and_on_any_n
         model.generate(z, with, steps, &mut picture).unwrap();
         picture.rgba
     };
-    let mut one = Embedded::new(&weights, Instructions::best(), &Pool::new(1)).unwrap();
+    let mut one = Embedded::new(&weights, Way::of(Instructions::best(), Precision::Auto), &Pool::new(1)).unwrap();
     let expected = paint(&mut one, &noise(16, 12), &with, 2);
-    let mut three = Embedded::new(&weights, Instructions::best(), &Pool::new(3)).unwrap();
+    let mut three = Embedded::new(&weights, Way::of(Instructions::best(), Precision::Auto), &Pool::new(3)).unwrap();
     paint(&mut three, &noise(16, 12), &Conditioning::default(), 4);
     paint(&mut three, &noise(8, 20), &with, 1);
     assert!(paint(&mut three, &noise(16, 12), &with, 2) == expected);
@@ -171,7 +199,7 @@ fn the_same_latent_gives_the_same_bytes_whatever_was_painted_before_and_on_any_n
 #[test]
 fn genre_weights_count_by_their_share_and_none_means_all() {
     let weights = Weights::parse(WEIGHTS).unwrap();
-    let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
+    let mut model = Embedded::new(&weights, Way::of(Instructions::best(), Precision::Auto), &Pool::new(2)).unwrap();
     let mut latent_of = |genres: &[f32]| {
         let with = Conditioning { genres: genres.to_vec(), ..Conditioning::default() };
         model.generate_raw(&noise(8, 8), &with, 1).unwrap().latent
@@ -184,7 +212,7 @@ fn genre_weights_count_by_their_share_and_none_means_all() {
 #[test]
 fn what_does_not_fit_is_refused_in_a_sentence_and_the_model_goes_on() {
     let weights = Weights::parse(WEIGHTS).unwrap();
-    let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
+    let mut model = Embedded::new(&weights, Way::of(Instructions::best(), Precision::Auto), &Pool::new(2)).unwrap();
     let mut picture = blank();
     for (height, width) in [(6, 8), (8, 0), (8, 516)] {
         let error = model.generate(&noise(height, width), &Conditioning::default(), 1, &mut picture).unwrap_err();
@@ -201,7 +229,7 @@ fn what_does_not_fit_is_refused_in_a_sentence_and_the_model_goes_on() {
 #[test]
 fn broken_numbers_in_latent_and_conditioning_leave_no_trace_in_the_next_picture() {
     let weights = Weights::parse(WEIGHTS).unwrap();
-    let mut model = Embedded::new(&weights, Instructions::best(), &Pool::new(2)).unwrap();
+    let mut model = Embedded::new(&weights, Way::of(Instructions::best(), Precision::Auto), &Pool::new(2)).unwrap();
     let mut paint = |z: &Latent, with: &Conditioning| {
         let mut picture = blank();
         model.generate(z, with, 1, &mut picture).unwrap();
@@ -234,7 +262,8 @@ fn the_cost_is_that_which_network_py_counts() {
 }
 
 fn best() -> Embedded {
-    Embedded::new(&Weights::parse(WEIGHTS).unwrap(), Instructions::best(), &Pool::new(2)).unwrap()
+    Embedded::new(&Weights::parse(WEIGHTS).unwrap(), Way::of(Instructions::best(), Precision::Auto), &Pool::new(2))
+        .unwrap()
 }
 
 fn at_hop(hop: u64, turn: usize) -> Latent {

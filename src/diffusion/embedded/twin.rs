@@ -7,12 +7,12 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::{
-    Embedded, LATENT, WEIGHTS,
+    Embedded, LATENT, WEIGHTS, Way,
     denoiser::{self, Study},
     names::{BLOCKS, CONDITION, CONTEXT, HEADS, LEVELS, SEEN, TIME},
 };
 use crate::{
-    diffusion::{Conditioning, GenerateError, Model, weights::Weights},
+    diffusion::{Conditioning, GenerateError, Model, device::Precision, weights::Weights},
     kernels::{Instructions, Pool, physical_cores},
     latent::Latent,
 };
@@ -26,7 +26,11 @@ impl Embedded {
     /// # Errors
     /// The end of a sentence: what is wrong with the box's weights.
     pub fn in_the_box() -> std::result::Result<Self, String> {
-        Self::new(&Weights::parse(WEIGHTS)?, Instructions::best(), &Pool::new(physical_cores()))
+        Self::new(
+            &Weights::parse(WEIGHTS)?,
+            Way::of(Instructions::best(), Precision::Auto),
+            &Pool::new(physical_cores()),
+        )
     }
 
     /// What the denoiser sees of a latent in its first step, and the picture's latent that it makes of it.

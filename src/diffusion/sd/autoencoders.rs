@@ -10,6 +10,7 @@ use super::{
     layers::{At, Engine},
     vae::{Decoder, Encoder, Tiny},
 };
+use crate::kernels::Element;
 
 pub struct Autoencoders {
     own: Option<(Decoder, Encoder)>,
@@ -22,16 +23,18 @@ pub struct Autoencoders {
 
 impl Autoencoders {
     /// With [`DecoderChoice::Tiny`] nothing but TAESD is made ready; otherwise all that there is. On the CPU both are
-    /// float32; elsewhere as the engine is, but for the own one of SDXL, which overflows in half precision.
+    /// float32, but for TAESD in half precision; elsewhere as the engine is, but for the own one of SDXL, which overflows in
+    /// half precision.
     pub fn new(parts: &Parts, settings: &Settings, engine: &Engine) -> std::result::Result<Self, Refusal> {
         let path = &parts.path;
         let exact = engine.exact();
+        let of_tiny = if engine.place.packs && engine.element != Element::Float16 { &exact } else { engine };
         let engine = if engine.place.packs { &exact } else { engine };
         let overflows = parts.family == Family::Sdxl && engine.place.dtype == DType::F16;
         let of_own = if overflows { &exact } else { engine };
         let only_tiny = settings.decoder == DecoderChoice::Tiny;
         let tiny_name = if parts.family == Family::Sdxl { "taesdxl" } else { "taesd" };
-        let tiny = match parts.taesd.as_ref().map(|tensors| tiny(tensors, path, engine)) {
+        let tiny = match parts.taesd.as_ref().map(|tensors| tiny(tensors, path, of_tiny)) {
             None => None,
             Some(Ok(tiny)) => Some(tiny),
             // A fault in a file beside the checkpoint is none of the checkpoint, while nobody asks for it.

@@ -10,6 +10,14 @@ use crate::kernels::{
 /// A score that weighs nothing after the softmax.
 const NEVER: f32 = -1e30;
 
+/// An eighth of each of a pair of float16, so that sums of their products stay in its range: those of Stable Diffusion 2
+/// do not otherwise. What is below 0.0005 becomes 0.
+fn eighths(pair: f32) -> f32 {
+    const EIGHTH: u32 = 3 << 10;
+    let of = |half: u32| if half & 0x7c00 > EIGHTH { half - EIGHTH } else { half & 0x8000 };
+    f32::from_bits(of(pair.to_bits() & 0xffff) | of(pair.to_bits() >> 16) << 16)
+}
+
 /// Keys and values of some heads, ready for [`super::attend`]; those of a prompt are packed once.
 #[derive(Default)]
 pub struct Keys {
@@ -20,10 +28,12 @@ pub struct Keys {
     /// Blocks of keys.
     pub(super) blocks: usize,
     pub(super) element: Element,
-    /// `[head][key block][channel][16 keys]`, or of bfloat16 `[head][key block][channel pair][16 keys][2]`
+    /// `[head][key block][channel][16 keys]`, or of halves `[head][key block][channel pair][16 keys][2]`
     pub(super) keys: Floats,
-    /// `[head][key][channel]`, or of bfloat16 `[head][key pair][channel][2]`; zeros past the last key.
+    /// `[head][key][channel]`, or of halves `[head][key pair][channel][2]`; zeros past the last key.
     pub(super) values: Floats,
+    /// What `keys` were multiplied by.
+    pub(super) shrunk: f32,
     /// Terms for the scores: 0, and [`NEVER`] past the last key.
     pub(super) mask: Floats,
 }
@@ -46,9 +56,11 @@ impl Keys {
         }
         self.make_room(keys.height * keys.width, heads, width, keys.element);
         let (half, count, head_blocks) = (keys.is_half(), self.count, self.head_blocks);
-        let words = if half { LANES / 2 } else { LANES };
+        let words = keys.element.words();
         let (to_keys, to_values) = (Scattered(self.keys.as_mut_ptr()), Scattered(self.values.as_mut_ptr()));
         let of_head = self.blocks * words * width;
+        let shrink = keys.element == Element::Float16;
+        self.shrunk = if shrink { 0.125 } else { 1.0 };
         pool.run(heads * head_blocks, &|piece, _| {
             let (head, block) = (piece / head_blocks, piece % head_blocks);
             let plane = |grid: &Grid, first: usize| {
@@ -63,7 +75,12 @@ impl Keys {
                 // block of channels.
                 let to = unsafe { std::slice::from_raw_parts_mut(to_keys.at(at), words * LANES) };
                 for (key, numbers) in keys.chunks_exact(words).enumerate() {
-                    numbers.iter().zip(to[key..].iter_mut().step_by(LANES)).for_each(|(number, to)| *to = *number);
+                    let places = to[key..].iter_mut().step_by(LANES);
+                    if shrink {
+                        numbers.iter().zip(places).for_each(|(pair, to)| *to = eighths(*pair));
+                    } else {
+                        numbers.iter().zip(places).for_each(|(number, to)| *to = *number);
+                    }
                 }
             }
             if !half {
@@ -95,7 +112,7 @@ impl Keys {
     }
 
     fn make_room(&mut self, count: usize, heads: usize, width: usize, element: Element) {
-        let words = if element == Element::Bfloat16 { LANES / 2 } else { LANES };
+        let words = element.words();
         let blocks = count.div_ceil(LANES);
         let same = (self.heads, self.head_blocks, self.count, self.element) == (heads, width / LANES, count, element);
         if same {
@@ -106,6 +123,6 @@ impl Keys {
         // A group of blocks reads its terms together.
         let mut mask = Floats::zeros((blocks + 2) * LANES);
         mask[count..].fill(NEVER);
-        *self = Self { heads, head_blocks: width / LANES, count, blocks, element, keys, values, mask };
+        *self = Self { heads, head_blocks: width / LANES, count, blocks, element, keys, values, mask, shrunk: 1.0 };
     }
 }

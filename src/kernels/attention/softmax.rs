@@ -1,16 +1,18 @@
 //! What happens between attention's two products, and after them.
 
 use crate::kernels::{
+    Element,
     floats::LANES,
-    lanes::{Lanes, Task, exp},
+    lanes::{Lanes, Task, exp2, exp2_for_halves},
 };
 
-/// Turns the scores of a tile against a chunk of keys into weights, and scales down what was summed before.
+/// Turns the scores (logarithms to base 2) of a tile against a chunk of keys into weights, and scales down what was summed before.
 pub(super) struct Softmax<'a> {
     /// `[key block][query][16 keys]`
     pub scores: &'a mut [f32],
-    /// The same as bfloat16; none: the weights take the place of the scores.
+    /// The same as halves; none: the weights take the place of the scores.
     pub weights: Option<&'a mut [f32]>,
+    pub element: Element,
     /// `[channel block][query][16]`
     pub sums: &'a mut [f32],
     /// Of each query the largest score, then of each the sum of its weights.
@@ -27,7 +29,7 @@ impl Task for Softmax<'_> {
     fn run<L: Lanes>(mut self, l: L) {
         let block = self.queries * LANES;
         let scores = self.scores.as_mut_ptr();
-        let weights = self.weights.as_mut().map_or(std::ptr::null_mut(), |w| w.as_mut_ptr().cast::<u16>());
+        let weights = self.weights.as_mut().map_or(std::ptr::null_mut(), |w| w.as_mut_ptr());
         let (largest, sums) = self.state.split_at_mut(LANES);
         let (mut highest, mut shrink, mut added) = ([0.0_f32; LANES], [1.0_f32; LANES], [0.0_f32; LANES]);
         // SAFETY: there are `blocks` blocks of `queries` queries, at most sixteen; a state is sixteen floats.
@@ -44,19 +46,20 @@ impl Task for Softmax<'_> {
                 let before = l.load(largest.as_ptr());
                 let now = l.max(before, l.load(highest.as_ptr()));
                 l.store(highest.as_mut_ptr(), now);
-                l.store(shrink.as_mut_ptr(), exp(l, l.fma(now, l.splat(-1.0), before)));
+                l.store(shrink.as_mut_ptr(), exp2(l, l.fma(now, l.splat(-1.0), before)));
             }
             for query in 0..self.queries {
                 let scores = scores.add(query * LANES);
                 let minus_highest = l.splat(-highest[query]);
                 let mut sum = [l.splat(0.0); 2];
                 for b in 0..self.blocks {
-                    let weight = exp(l, l.add(l.load(scores.add(b * block)), minus_highest));
+                    let score = l.add(l.load(scores.add(b * block)), minus_highest);
+                    let weight = if weights.is_null() { exp2(l, score) } else { exp2_for_halves(l, score) };
                     sum[b % 2] = l.add(sum[b % 2], weight);
                     if weights.is_null() {
                         l.store(scores.add(b * block), weight);
                     } else {
-                        l.store_halves(weights.add(b * block + query * LANES), weight);
+                        l.put(self.element, weights, b * block + query * LANES, weight);
                     }
                 }
                 added[query] = l.sum(l.add(sum[0], sum[1]));
@@ -89,7 +92,7 @@ pub(super) struct Divide<'a> {
     /// Numbers from there to the first query's first block.
     pub at: usize,
     pub plane: usize,
-    pub halves: bool,
+    pub element: Element,
 }
 
 impl Task for Divide<'_> {
@@ -105,11 +108,7 @@ impl Task for Divide<'_> {
                 // SAFETY: `attend` has compared the output with heads and queries; nobody else writes to these.
                 unsafe {
                     let y = l.mul(l.load(from.as_ptr()), share);
-                    if self.halves {
-                        l.store_halves(self.to.cast::<u16>().add(at), y);
-                    } else {
-                        l.store(self.to.add(at), y);
-                    }
+                    l.put(self.element, self.to, at, y);
                 }
             }
         }

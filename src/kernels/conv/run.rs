@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use super::{Conv, Element, Finish, Grid, Group, LANES, Out, Pool, Target};
+use super::{Conv, Finish, Grid, Group, LANES, Out, Pool, Target};
 use crate::kernels::{
     floats::Floats,
     instructions::on,
@@ -93,8 +93,8 @@ impl Conv {
         }
         let blocks = shape.outputs.div_ceil(LANES);
         finish.affine.covers(blocks * LANES);
-        // Of bfloat16 two numbers are a float's width.
-        let pair = if shape.element == Element::Bfloat16 { 2 } else { 1 };
+        // Of halves two numbers are a float's width.
+        let pair = if shape.element.is_half() { 2 } else { 1 };
         let segments = shape.inputs.iter().enumerate().flat_map(|(block, &len)| {
             shape.taps.iter().map(move |t| Segment {
                 offset: ((block * input.plane()) as isize + t.dy * input.row() as isize + t.dx * input.lanes as isize)
@@ -166,8 +166,8 @@ impl Conv {
         waiting: *mut f32,
     ) {
         let (stride_y, stride_x) = self.shape.stride;
-        let halves = self.shape.element == Element::Bfloat16;
-        let from = plan.input.index(0, y * stride_y, x * stride_x) / if halves { 2 } else { 1 };
+        let element = self.shape.element;
+        let from = plan.input.index(0, y * stride_y, x * stride_x) / if element.is_half() { 2 } else { 1 };
         let lane = group.first * LANES;
         let (segments, before) = &plan.parts[part];
         let finish = &plan.finish;
@@ -183,13 +183,7 @@ impl Conv {
         let finish =
             TileFinish { mul: finish.affine.mul[lane..].as_ptr(), add: finish.affine.add[lane..].as_ptr(), to };
         // SAFETY: the caller's promise.
-        unsafe {
-            if halves {
-                l.tile_of_halves(group.blocks, pixels, self.step, &gather, &finish);
-            } else {
-                l.tile(group.blocks, pixels, self.step, &gather, &finish);
-            }
-        }
+        unsafe { l.tile(element, group.blocks, pixels, self.step, &gather, &finish) };
     }
 }
 
@@ -197,17 +191,17 @@ impl Plan<'_> {
     #[inline(always)]
     fn to(&self, group: &Group, y: usize, x: usize) -> To {
         match self.out {
-            Out::Blocks { out, plus, origin, row, step, ref blocks, halves } => {
+            Out::Blocks { out, plus, origin, row, step, ref blocks, element } => {
                 let mut offsets = [0; 3];
                 let here = origin + y * row + x * step;
                 let blocks = &blocks[group.first..group.first + group.blocks];
                 offsets.iter_mut().zip(blocks).for_each(|(o, b)| *o = here + b);
                 let (before, after) = (self.finish.before, self.finish.after);
-                To::Blocks { out, blocks: offsets, step, before, plus, after, halves }
+                To::Blocks { out, blocks: offsets, step, before, plus: plus.0, plus_element: plus.1, after, element }
             }
-            Out::Gated { out, origin, row, plane, halves } => {
+            Out::Gated { out, origin, row, plane, element } => {
                 let at = origin + group.first / 2 * plane + y * row + x * LANES;
-                To::Gated { out: out.wrapping_add(if halves { at / 2 } else { at }), step: LANES, halves }
+                To::Gated { out: out.wrapping_add(at / LANES * element.words()), step: LANES, element }
             }
             Out::Bytes { at, row_bytes } => To::Bytes { at: at.wrapping_add(4 * y * row_bytes + 16 * x), row_bytes },
         }

@@ -3,7 +3,8 @@
 use std::arch::x86_64::*;
 
 use crate::kernels::{
-    lanes::{Lanes, Task, dot_by_halves},
+    grid::Element,
+    lanes::{Lanes, Task, no_float16},
     tile::{Finish, Gather, tiles},
 };
 
@@ -39,20 +40,18 @@ impl Lanes for Avx2 {
     fn widest(group: usize, _step: usize) -> usize {
         if group == 1 { 6 } else { 2 }
     }
-    unsafe fn tile(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
-        tiles!(self, false, (group, pixels, step), gather, finish;
-            1, 16: 1 2 3 4 5 6; 1, 32: 1 2 3 4 5 6; 1, 64: 1 2 3 4 5 6; 1, 4: 1 2 3 4 5 6; 2, 16: 1 2; 3, 16: 1 2;)
-    }
-    unsafe fn tile_of_halves(self, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
-        tiles!(self, true, (group, pixels, step), gather, finish;
-            1, 8: 1 2 3 4 5 6; 1, 16: 1 2 3 4 5 6; 2, 8: 1 2;)
-    }
-    #[inline(always)]
-    fn dot(self, a: Pair, b: Pair, c: Pair) -> Pair {
-        dot_by_halves(self, a, b, c)
+    unsafe fn tile(self, element: Element, group: usize, pixels: usize, step: usize, gather: &Gather, finish: &Finish) {
+        let shape = (group, pixels, step);
+        match element {
+            Element::Float32 => tiles!(self, OfFloat32, shape, gather, finish;
+                1, 16: 1 2 3 4 5 6; 1, 32: 1 2 3 4 5 6; 1, 64: 1 2 3 4 5 6; 1, 4: 1 2 3 4 5 6; 2, 16: 1 2; 3, 16: 1 2;),
+            Element::Bfloat16 => tiles!(self, OfBfloat16, shape, gather, finish;
+                1, 8: 1 2 3 4 5 6; 1, 16: 1 2 3 4 5 6; 2, 8: 1 2;),
+            Element::Float16 => no_float16(),
+        }
     }
     #[inline(always)]
-    unsafe fn store_halves(self, at: *mut u16, v: Pair) {
+    unsafe fn store_bfloat16(self, at: *mut u16, v: Pair) {
         for half in 0..2 {
             // SAFETY: the caller promises sixteen halves; `self` proves the instructions.
             unsafe {

@@ -47,17 +47,25 @@ struct Packed<C> {
 /// Packed weights.
 trait Packs {
     fn bytes(&self) -> usize;
+    /// What the layer likes to read.
+    fn element(&self) -> Element;
 }
 
 impl Packs for kernels::Conv3 {
     fn bytes(&self) -> usize {
         self.bytes()
     }
+    fn element(&self) -> Element {
+        self.element()
+    }
 }
 
 impl Packs for Conv {
     fn bytes(&self) -> usize {
         self.bytes()
+    }
+    fn element(&self) -> Element {
+        self.element()
     }
 }
 
@@ -66,6 +74,12 @@ impl Packs for Doubled {
         match self {
             Self::Winograd(conv) => conv.bytes(),
             Self::Quarters(quarters) => quarters.0.iter().map(Conv::bytes).sum(),
+        }
+    }
+    fn element(&self) -> Element {
+        match self {
+            Self::Winograd(conv) => conv.element(),
+            Self::Quarters(quarters) => quarters.element(),
         }
     }
 }
@@ -116,12 +130,18 @@ impl<C: Packs> Kind<C> {
             Self::Plain(_) => unreachable!("maps are the CPU's"),
         }
     }
+    fn element(&self) -> Element {
+        match self {
+            Self::Packed(packed) => packed.conv.element(),
+            Self::Plain(_) => Element::Float32,
+        }
+    }
     /// The layer's slot.
-    fn beside(&self, at: &At, shape: BesideShape, element: impl Fn(&C) -> Element) -> Beside {
+    fn beside(&self, at: &At, shape: BesideShape) -> Beside {
         let packing = |packed: &Packed<C>| Packing {
             inputs: vec![packed.inputs.clone()],
             outputs: Parts::one(packed.outputs),
-            element: element(&packed.conv),
+            element: packed.conv.element(),
             gates: false,
         };
         at.beside(
@@ -141,13 +161,19 @@ fn add_beside(beside: &Beside, x: &Grid, out: &mut Grid) {
     }
 }
 
+/// What a convolution of this shape reads and multiplies best.
+fn element_of(at: &At, shape: &ConvShape) -> Element {
+    match at.engine.element {
+        Element::Bfloat16 if !at.coarse && shape.fits_winograd() && shape.outputs <= WINOGRAD_BEATS_BFLOAT16 => {
+            Element::Float32
+        }
+        element => element,
+    }
+}
+
 /// Channels of output up to which Winograd's way in float32 beats the direct one in bfloat16, as it does where the maps
 /// are large.
 const WINOGRAD_BEATS_BFLOAT16: usize = 640;
-
-fn wins_in_float32(at: &At, shape: &ConvShape) -> bool {
-    !at.coarse && shape.fits_winograd() && shape.outputs <= WINOGRAD_BEATS_BFLOAT16
-}
 
 /// What follows a convolution on maps.
 #[derive(Clone, Copy, Default)]
@@ -178,13 +204,13 @@ impl Conv3 {
         let shape = ConvShape::conv3x3(channels, outputs).of_parts(&inputs);
         // Layers at the ends are small, and what they read is not rounded.
         let small = channels < 16 || outputs < 16;
-        let exact = small || wins_in_float32(at, &shape);
-        let shape = shape.of(if exact { Element::Float32 } else { at.engine.element });
+        let element = if small { Element::Float32 } else { element_of(at, &shape) };
+        let shape = shape.of(element);
         let pack = |engine: &Engine, w: &[f32]| {
             kernels::Conv3::of(engine.set, shape, !at.coarse, |o, t, c| w[(o * channels + c) * 9 + t])
         };
         let kind = Kind::new(at, inputs, outputs, true, pack)?;
-        Ok(Self { beside: kind.beside(at, BesideShape::Conv, kernels::Conv3::element), kind })
+        Ok(Self { beside: kind.beside(at, BesideShape::Conv), kind })
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.kind {
@@ -194,10 +220,7 @@ impl Conv3 {
     }
     /// What it likes to read.
     pub fn element(&self) -> Element {
-        match &self.kind {
-            Kind::Packed(packed) => packed.conv.element(),
-            Kind::Plain(_) => Element::Float32,
-        }
+        self.kind.element()
     }
     /// From map to map, on the CPU. LoRAs are added last: none lies beside a layer with an activation.
     pub fn run(&self, x: &Grid, after: After, out: &mut Grid) {
@@ -220,7 +243,7 @@ impl Conv3 {
             finish = finish.after(Activation::Relu);
         }
         engine.timed(Work::Convolution, || {
-            engine.read(x, conv.element(), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
+            engine.read(x, conv.element_of(x), |x| conv.run(&engine.pool, x, finish, Target::Grid(out)));
         });
         add_beside(&self.beside, x, out);
     }
@@ -239,7 +262,11 @@ impl Down {
         let shape = ConvShape::halving3x3(inputs, outputs, before).of(at.engine.element);
         let pack = |engine: &Engine, w: &[f32]| Conv::new(engine.set, shape, |o, t, c| w[(o * inputs + c) * 9 + t]);
         let kind = Kind::new(at, Parts::one(inputs), outputs, bias, pack)?;
-        Ok(Self { beside: before.then(|| kind.beside(at, BesideShape::Halving, Conv::element)), kind })
+        Ok(Self { beside: before.then(|| kind.beside(at, BesideShape::Halving)), kind })
+    }
+    /// What it likes to read.
+    pub fn element(&self) -> Element {
+        self.kind.element()
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match (&self.kind, &self.beside) {
@@ -278,9 +305,9 @@ enum Doubled {
 pub struct Quarters(Box<[Conv; 4]>);
 
 impl Doubled {
-    fn element(&self) -> Element {
+    fn element_of(&self, map: &Grid) -> Element {
         match self {
-            Self::Winograd(_) => Element::Float32,
+            Self::Winograd(conv) => conv.element_of(map),
             Self::Quarters(quarters) => quarters.element(),
         }
     }
@@ -315,17 +342,21 @@ impl Quarters {
 impl Double {
     pub fn new(at: &At, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
         let shape = ConvShape::conv3x3(inputs, outputs);
-        let element = if wins_in_float32(at, &shape) { Element::Float32 } else { at.engine.element };
+        let element = element_of(at, &shape);
         let shape = shape.of(element);
         let pack = |engine: &Engine, w: &[f32]| {
             if at.coarse || !shape.fits_winograd() {
                 return Doubled::Quarters(Quarters::new(engine.set, &shape, inputs, w));
             }
             let weight = |o: usize, t: usize, c: usize| w[(o * inputs + c) * 9 + t];
-            Doubled::Winograd(Winograd::new(engine.set, inputs, outputs, false, weight))
+            Doubled::Winograd(Winograd::new(engine.set, element, [inputs, outputs], false, weight))
         };
         let kind = Kind::new(at, Parts::one(inputs), outputs, bias, pack)?;
-        Ok(Self { beside: kind.beside(at, BesideShape::Doubling, Doubled::element), kind })
+        Ok(Self { beside: kind.beside(at, BesideShape::Doubling), kind })
+    }
+    /// What it likes to read.
+    pub fn element(&self) -> Element {
+        self.kind.element()
     }
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.kind {
@@ -342,7 +373,7 @@ impl Double {
         let Packed { conv, affine, engine, .. } = self.kind.packed();
         let finish = Finish::plain(affine);
         engine.timed(Work::Convolution, || {
-            engine.read(x, conv.element(), |x| match conv {
+            engine.read(x, conv.element_of(x), |x| match conv {
                 Doubled::Winograd(conv) => conv.run_doubled(&engine.pool, x, finish, Target::Grid(out)),
                 Doubled::Quarters(quarters) => quarters.run(&engine.pool, x, finish, out),
             });

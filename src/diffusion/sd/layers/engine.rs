@@ -94,9 +94,9 @@ impl Engine {
         WORKS.into_iter().zip(self.spent.iter().map(millis)).collect()
     }
 
-    /// Whether products of bfloat16 are faster here than those of float32: some processors have the instruction and take
-    /// twice the time over it.
-    pub fn bfloat16_pays(&self) -> bool {
+    /// Whether products of the engine's element are faster here than those of float32: some processors have the
+    /// instruction and take twice the time over it.
+    pub fn element_pays(&self) -> bool {
         let (channels, tokens) = (256, 512);
         let affine = Affine::bias(&vec![0.0; channels]);
         let quickest = |element: Element| {
@@ -110,7 +110,7 @@ impl Engine {
             };
             (0..5).map(run).min()
         };
-        quickest(Element::Bfloat16) < quickest(Element::Float32)
+        quickest(self.element) < quickest(Element::Float32)
     }
 
     /// The same threads and memory for layers that read float32.
@@ -144,7 +144,7 @@ impl Engine {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Gives `job` the map as a layer reads it: rounded, where the layer takes bfloat16 and the map is float32.
+    /// Gives `job` the map as a layer reads it: rounded, where the layer takes halves and the map is float32.
     pub fn read<T>(&self, map: &Grid, element: Element, job: impl FnOnce(&Grid) -> T) -> T {
         let form = map.form();
         if form.element == element {

@@ -9,7 +9,7 @@ use crate::{
         files::Tensors,
         layers::{After, At, Conv3, Double, Down, Engine, each_row, tensor_of},
     },
-    kernels::{Element, Grid, Map, Parts},
+    kernels::{Element, Form, Grid, Map, Parts},
 };
 
 /// Three convolutions and the input added, ReLU after each.
@@ -24,12 +24,14 @@ impl Block {
         let y = self.0[1].forward(&self.0[0].forward(x)?.relu()?)?.relu()?;
         (self.0[2].forward(&y)? + x)?.relu()
     }
-    /// As [`Self::forward`] on the CPU, of one picture.
-    fn run(&self, x: &Grid, memory: impl Fn(&Grid) -> Map) -> Map {
+    /// As [`Self::forward`] on the CPU, of one picture, to a map of `makes`.
+    fn run(&self, engine: &Engine, x: &Grid, makes: Element) -> Map {
         let relu = After { relu: true, ..After::default() };
-        let [mut y, mut out] = [memory(x), memory(x)];
-        self.0[0].run(x, relu, &mut out);
-        self.0[1].run(&out, relu, &mut y);
+        let like = |element| engine.like(Form { element, ..x.form() });
+        let [mut y, mut z] = [(); 2].map(|()| like(x.form().element));
+        self.0[0].run(x, relu, &mut z);
+        self.0[1].run(&z, relu, &mut y);
+        let mut out = if makes == x.form().element { z } else { like(makes) };
         self.0[2].run(&y, After { plus: Some(x), ..relu }, &mut out);
         out
     }
@@ -41,6 +43,17 @@ enum Layer {
     Block(Block),
     Double(Double),
     Halve(Down),
+}
+
+impl Layer {
+    fn element(&self) -> Element {
+        match self {
+            Self::Conv(conv) | Self::ConvRelu(conv) => conv.element(),
+            Self::Block(block) => block.0[0].element(),
+            Self::Double(double) => double.element(),
+            Self::Halve(down) => down.element(),
+        }
+    }
 }
 
 fn run(layers: &[Layer], x: &Tensor) -> Result<Tensor> {
@@ -59,27 +72,29 @@ fn run(layers: &[Layer], x: &Tensor) -> Result<Tensor> {
 
 /// As [`run`] on the CPU, of one picture: from map to map, `outputs` channels at the end.
 fn run_maps(layers: &[Layer], engine: &Engine, x: Map, width: usize, outputs: usize) -> Map {
-    let map = |channels: usize, x: &Grid, times: usize, over: usize| {
-        engine.map(channels, [x.height() * times / over, x.width() * times / over], Element::Float32)
-    };
+    // Each map is as the layer after it likes to read it.
+    let element = |i: usize| layers.get(i + 1).map_or(Element::Float32, Layer::element);
     let mut x = x;
     for (i, layer) in layers.iter().enumerate() {
         let channels = if i + 1 == layers.len() { outputs } else { width };
+        let map = |x: &Grid, times: usize, over: usize| {
+            engine.map(channels, [x.height() * times / over, x.width() * times / over], element(i))
+        };
         let relu = matches!(layer, Layer::ConvRelu(_));
         x = match layer {
             Layer::Conv(conv) | Layer::ConvRelu(conv) => {
-                let mut y = map(channels, &x, 1, 1);
+                let mut y = map(&x, 1, 1);
                 conv.run(&x, After { relu, ..After::default() }, &mut y);
                 y
             }
-            Layer::Block(block) => block.run(&x, |x| map(width, x, 1, 1)),
+            Layer::Block(block) => block.run(engine, &x, element(i)),
             Layer::Double(double) => {
-                let mut y = map(width, &x, 2, 1);
+                let mut y = map(&x, 2, 1);
                 double.run(&x, &mut y);
                 y
             }
             Layer::Halve(down) => {
-                let mut y = map(width, &x, 1, 2);
+                let mut y = map(&x, 1, 2);
                 down.run(&x, &mut y);
                 y
             }
