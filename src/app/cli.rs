@@ -141,13 +141,13 @@ pub struct PlayArgs {
     pub remote: RemoteArgs,
 }
 
-/// How a model that reads text is loaded.
+/// How a model is loaded.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HowArgs {
     /// Where it computes: auto, cpu, cuda, cuda:1, metal (a GPU where one is built in and answers, if left out)
     #[arg(long, value_name = "DEVICE", value_parser = values::device)]
     pub device: Option<DeviceChoice>,
-    /// Its numbers: auto, float32, bfloat16, half (float32 on the CPU and half on GPUs, if left out)
+    /// Its numbers: auto, float32, bfloat16, half (float32 on the CPU and half on GPUs, if left out; the box knows half)
     #[arg(long, value_name = "NAME", value_parser = values::precision)]
     pub precision: Option<Precision>,
 }

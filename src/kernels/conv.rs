@@ -262,8 +262,10 @@ impl ConvShape {
                     }
                     for pair in 0..len.div_ceil(2) {
                         let half = |channel: usize| {
-                            let used = channel < len;
-                            used.then(|| self.element.half_of(weight(output, tap, channel_0 + channel))).unwrap_or(0)
+                            if channel >= len {
+                                return 0;
+                            }
+                            self.element.half_of(weight(output, tap, channel_0 + channel))
                         };
                         let bits = u32::from(half(2 * pair)) | u32::from(half(2 * pair + 1)) << 16;
                         out[at + pair * lanes + lane] = f32::from_bits(bits);
