@@ -87,8 +87,9 @@ def in_openvino(model, z):
     return measured(lambda: request.infer({0: z.numpy()}))
 
 
-def in_program(h, w):
-    command = [a.program, "bench", "--size", f"{8*w}x{8*h}", "--steps", str(a.steps), "--seconds", str(a.seconds), "--json"]
+def in_program(h, w, precision="float32"):
+    command = [a.program, "bench", "--precision", precision, "--size", f"{8*w}x{8*h}", "--steps", str(a.steps),
+               "--seconds", str(a.seconds), "--json"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return report["pictures_per_s"], report["picture"]["p50_ms"]
 
@@ -103,6 +104,7 @@ for h, w in ((64, 64), (36, 64), (32, 32)):
             print(f"{name} is left out: {missing}", file=sys.stderr)
 
     row("wavedream", lambda: in_program(h, w))
+    row("wavedream, half", lambda: in_program(h, w, "half"))
     exported = Painter().eval()
     # Plain numbers in the trace make doubles of what they meet, which no runtime convolves.
     hooks = [module.register_forward_pre_hook(lambda _, inputs: tuple(t.float() for t in inputs))
@@ -127,4 +129,4 @@ for h, w in ((64, 64), (36, 64), (32, 32)):
     print(f"{8*w}x{8*h} in {a.steps}, {a.threads} threads:")
     for name, per_s, p50 in rows:
         ours = f", wavedream is {rows[0][1] / per_s:.2f} times as fast" if rows[0][0] == "wavedream" and name != "wavedream" else ""
-        print(f"  {name:<13}{per_s:7.1f} pictures/s, half within {p50:6.1f} ms{ours}")
+        print(f"  {name:<16}{per_s:7.1f} pictures/s, half within {p50:6.1f} ms{ours}")

@@ -4,8 +4,9 @@
 //! pixel of a block is one cache line, the step from pixel to pixel is a constant of the instruction, and the border
 //! saves every test for the edge. One micro-kernel ([`tile`]) keeps up to 14 pixels x 2 blocks of results in registers
 //! and runs over a list of segments (a tap of the filter, 16 input channels); 3x3 convolutions, 2x2 with stride 2,
-//! 1x1, linear layers and both products of attention are different lists of segments for it. 3x3 convolutions of up to
-//! 128 channels go through Winograd's transform, whose products run on the same tile. What follows a convolution (bias,
+//! 1x1, linear layers and both products of attention are different lists of segments for it. 3x3 convolutions of
+//! maps that are not small go through Winograd's transform, whose products run on the same tile. Numbers are float32, or
+//! halves of which a pair is as wide ([`Element`]). What follows a convolution (bias,
 //! modulation, activation, residual, pixel-shuffle, conversion to bytes) happens on the tile while it is in the
 //! first-level cache.
 //!

@@ -89,7 +89,7 @@ fn dream() -> Vec<Param> {
             .about("Where models that read compute; auto is a GPU where one answers. The model is loaded again, and the old one plays on meanwhile."),
         Param::choice("/dream/precision", ["auto", "float32", "bfloat16", "half"])
             .never_recalled()
-            .about("The numbers of models that read: auto is float32 on the CPU and half on GPUs. Half is twice as fast on some CPUs, for the model in the box too; bfloat16 on others."),
+            .about("The numbers of models that read: auto is float32 on the CPU and half on GPUs. Half is nearly twice as fast on some CPUs, and serves the model in the box too; bfloat16 is fast on others."),
         Param::choice("/dream/ahead", ["presets", "off"])
             .never_recalled()
             .about("Whether the models of the presets are made ready while another plays, so that they take over at once."),
