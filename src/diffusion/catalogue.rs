@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::{
     Card, Embedded, Model,
-    device::How,
+    device::{How, Precision},
     hub::{Place, cached},
     sd::{self, Sort, StableDiffusion},
     weights::Weights,
 };
-use crate::kernels::{Instructions, Pool, physical_cores};
+use crate::kernels::{Element, Instructions, Pool, physical_cores};
 
 pub use folders::{folders, size_on_disk};
 pub use names::Meant;
@@ -152,6 +152,9 @@ pub fn load_with(name_or_path: &str, options: Options) -> Result<Box<dyn Model>,
     }
     let weights = weights(&meant)?;
     let way = super::embedded::Way::of(options.instructions, options.stable.precision);
+    if options.stable.precision == Precision::Half && way.element == Element::Float32 {
+        tracing::warn!("this processor does not multiply half precision: the model computes in float32");
+    }
     let model = Embedded::new(&weights, way, &pool);
     Ok(Box::new(model.map_err(|what| LoadError::File { path: name_or_path.into(), what })?))
 }

@@ -190,6 +190,12 @@ fn device_and_precision_are_options_and_parameters() {
     let (rough, _) = film(&model, &["/dream/precision=bfloat16"]);
     assert!(rough != exact, "a film is made as its parameters say");
 
+    // The model in the box knows half precision, and no devices.
+    let picture = folder.path().join("box.png").display().to_string();
+    wavedream(&["dream", "--size", "64x64", "--precision", "half", "-o", &picture]).unwrap();
+    let message = wavedream(&["dream", "--size", "64x64", "--device", "cpu", "-o", &picture]).unwrap_err();
+    assert!(message.contains("leave --device out"), "{message}");
+
     let message = wavedream(&["dream", "--model", &model, "--device", "gpu"]).unwrap_err();
     assert!(message.contains("--device") && message.contains("auto, cpu, cuda"), "{message}");
     let message = wavedream(&["bench", "--device", "cuda"]).unwrap_err();

@@ -114,7 +114,6 @@ fn refuse_text(args: &DreamArgs, card: &Card) -> Result<()> {
         ("--scheduler", args.scheduler.is_some()),
         ("--decoder", args.decoder.is_some()),
         ("--device", args.how.device.is_some()),
-        ("--precision", args.how.precision.is_some()),
         ("--lora", !args.lora.is_empty()),
         ("--embedding", !args.embedding.is_empty()),
         ("--noise", args.noise.is_some()),
