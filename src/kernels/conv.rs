@@ -312,7 +312,7 @@ pub enum Conv3 {
 }
 
 /// Floats in a filter of one tap up to which Winograd's way was measured to be the faster one on maps of 16 x 16 pixels,
-/// with 2 MB of second-level cache a core: 192 to 192 channels and below (a twelfth of a picture of the box's).
+/// with 2 MB of second-level cache a core: 192 to 192 channels and below.
 const WINOGRAD_UP_TO: usize = 192 * 192;
 
 impl Conv3 {
