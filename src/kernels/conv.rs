@@ -331,9 +331,8 @@ impl Conv3 {
         Self::of(set, if winograd { shape.of(element) } else { shape }, winograd, weight)
     }
     /// Of a 3x3 shape with stride 1, by Winograd's way if that is wanted, the channels are whole blocks, and numbers have
-    /// more digits than bfloat16. It
-    /// was measured to be faster than the direct way for any number of channels on maps of 16 x 16 pixels and more, where
-    /// four times the weights are worth their way from memory.
+    /// more digits than bfloat16. It was measured to be faster than the direct way for any number of channels on maps of
+    /// 16 x 16 pixels and more, where four times the weights are worth their way from memory.
     pub fn of(
         set: Instructions,
         shape: ConvShape,

@@ -6,7 +6,8 @@ use crate::kernels::{
     lanes::{Lanes, Task, exp2, exp2_for_halves},
 };
 
-/// Turns the scores (logarithms to base 2) of a tile against a chunk of keys into weights, and scales down what was summed before.
+/// Turns the scores (logarithms to base 2) of a tile against a chunk of keys into weights, and scales down what was summed
+/// before.
 pub(super) struct Softmax<'a> {
     /// `[key block][query][16 keys]`
     pub scores: &'a mut [f32],
