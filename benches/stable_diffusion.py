@@ -1,13 +1,17 @@
 """Stable Diffusion's peer: PyTorch on a checkpoint of the true shapes with random numbers, and the program on the same.
 
     python benches/stable_diffusion.py FOLDER [--kind turbo|sd15] [--threads 2] [--program target/release/wavedream]
+    python benches/stable_diffusion.py FOLDER --device cuda
 
 Writes the checkpoint (2 to 2.5 GB, float16) into FOLDER if it is not there, as diffusers would, and prints the seconds of
-U-Net and TAESD for one step at 512x512, PyTorch and the program in float32, bfloat16 and float16. Needs torch, diffusers and
-transformers.
+U-Net and TAESD for one step at 512x512, PyTorch and the program in float32, bfloat16 and float16. On a card both are in
+float16, from the noise to the bytes of the picture in the memory of the computer: the program with and without CUDA
+graphs, PyTorch as it stands and compiled (torch.compile, max-autotune, which records CUDA graphs). Needs torch, diffusers
+and transformers.
 """
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -27,12 +31,15 @@ a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDes
 a.add_argument("folder", type=pathlib.Path)
 a.add_argument("--kind", choices=("turbo", "sd15"), default="turbo")
 a.add_argument("--threads", type=int, default=2)
-a.add_argument("--pictures", type=int, default=3)
+a.add_argument("--pictures", type=int, help="of PyTorch's (3, or 200 on a card)")
+a.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 a.add_argument("--program", default=str(ROOT / "target/release/wavedream"))
 a = a.parse_args()
 torch.set_num_threads(a.threads)
 warnings.filterwarnings("ignore")
 turbo = a.kind == "turbo"
+on_card = a.device == "cuda"
+pictures = a.pictures or (200 if on_card else 3)
 width = 1024 if turbo else 768
 
 
@@ -87,7 +94,7 @@ def in_torch(dtype):
     decoder = open_part(AutoencoderTiny, "taesd").eval().to(memory_format=torch.channels_last)
     text, best = torch.randn(1, 77, width, dtype=dtype), (9e9, 0, 0)
     with torch.inference_mode():
-        for _ in range(a.pictures):
+        for _ in range(pictures):
             z = torch.randn(1, 4, 64, 64, dtype=dtype)
             begin = time.perf_counter()
             answer = unet(z, 999, text).sample
@@ -98,15 +105,58 @@ def in_torch(dtype):
     return best
 
 
-def in_program(precision):
+def on_card_in_torch(compiled):
+    """Seconds of a picture: that half stay below, and all of them together."""
+    open_part = lambda kind, part: kind.from_pretrained(a.folder / part, variant="fp16", torch_dtype=torch.float16)  # noqa: E731
+    unet = open_part(UNet2DConditionModel, "unet").eval().to(a.device, memory_format=torch.channels_last)
+    taesd = open_part(AutoencoderTiny, "taesd").eval().to(a.device, memory_format=torch.channels_last)
+    text, time_of_noise = torch.randn(1, 77, width, dtype=torch.float16, device=a.device), torch.tensor(999, device=a.device)
+
+    def paint(z):
+        # A step of Euler from the noisiest time to none, as SD-Turbo takes it.
+        clean = z * 14.6146 - 14.6146 * unet(z, time_of_noise, text, return_dict=False)[0]
+        picture = taesd.decode(clean, return_dict=False)[0]
+        rgb = ((picture[0].float() * 0.5 + 0.5).clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 0)
+        return torch.cat([rgb, torch.full_like(rgb[..., :1], 255)], 2)
+
+    paint = torch.compile(paint, mode="max-autotune", fullgraph=True) if compiled else paint
+    here = torch.empty(512, 512, 4, dtype=torch.uint8, pin_memory=a.device == "cuda")
+    noise = [torch.randn(1, 4, 64, 64, dtype=torch.float16).pin_memory() if a.device == "cuda" else
+             torch.randn(1, 4, 64, 64, dtype=torch.float16) for _ in range(4)]
+    took = []
+    with torch.inference_mode():
+        for i in range(pictures + 10):
+            begin = time.perf_counter()
+            here.copy_(paint(noise[i % 4].to(a.device, non_blocking=True)))
+            took.append(time.perf_counter() - begin)
+    took = sorted(took[10:])
+    return took[len(took) // 2], sum(took)
+
+
+def in_program(precision, graphs=True):
     command = [a.program, "bench", "--model", str(a.folder), "--decoder", "taesd", "--precision", precision,
-               "--seconds", "1", "--json"]
-    report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+               "--device", a.device, "--seconds", "10" if on_card else "1", "--json"]
+    environment = os.environ | ({} if graphs else {"WAVEDREAM_CUDA_GRAPHS": "0"})
+    report = json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
     return tuple(report[part]["p50_ms"] / 1e3 for part in ("picture", "denoise", "decode")), report
 
 
 if not (a.folder / "model_index.json").exists():
     write()
+if on_card:
+    print(torch.cuda.get_device_name())
+    ours = {}
+    for graphs in (False, True):
+        (whole, unet, decoder), report = in_program("half", graphs)
+        ours[graphs] = report["pictures_per_s"]
+        print(f"wavedream {'with' if graphs else 'without'} CUDA graphs: {ours[graphs]:.1f} pictures/s, {1e3 * whole:.2f} ms "
+              f"(U-Net {1e3 * unet:.2f}, TAESD and bytes {1e3 * decoder:.2f})", flush=True)
+    for compiled in (False, True):
+        half, all_together = on_card_in_torch(compiled)
+        rate = pictures / all_together
+        print(f"PyTorch {torch.__version__} {'compiled' if compiled else 'as it stands'}: {rate:.1f} pictures/s, "
+              f"{1e3 * half:.2f} ms; wavedream is {ours[True] / rate:.2f} times as fast", flush=True)
+    sys.exit()
 for precision in ("float32", "bfloat16", "float16"):
     ours, report = in_program("half" if precision == "float16" else precision)
     peer = in_torch(getattr(torch, precision))

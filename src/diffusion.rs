@@ -1,5 +1,6 @@
 //! Models: from noise and conditioning to a picture, and the thread that makes them.
 
+mod arriving;
 mod bench;
 mod catalogue;
 pub mod device;
@@ -12,6 +13,7 @@ mod residents;
 pub mod sd;
 mod weights;
 
+pub use arriving::Arriving;
 pub use bench::{Quantiles, Report, bench, cpu_name};
 pub use catalogue::{
     Entry, LoadError, Meant, Options, card, find, find_file, folders, list, load, load_with, size_on_disk,
@@ -20,7 +22,7 @@ pub use dreamer::{Dreamer, Inmate, Playing, Stats};
 pub use embedded::{Embedded, Study, Twin};
 pub use feedback::{Feedback, Moved, Start};
 pub use loader::WarmUp;
-pub use residents::{Residents, Turn, Wanted, half_of_memory};
+pub use residents::{Residents, Turn, Wanted, usual_budget};
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -169,6 +171,17 @@ pub trait Model: Send {
         steps: usize,
         picture: &mut Picture,
     ) -> Result<Timing, GenerateError>;
+    /// As [`Self::generate`], of a model whose pictures come from a device that may begin the next one meanwhile: then the
+    /// pixels are those that arrive.
+    fn begin(
+        &mut self,
+        latent: &Latent,
+        with: &Conditioning,
+        steps: usize,
+        picture: &mut Picture,
+    ) -> Result<(Timing, Option<Arriving>), GenerateError> {
+        self.generate(latent, with, steps, picture).map(|timing| (timing, None))
+    }
     fn generate_raw(&mut self, latent: &Latent, with: &Conditioning, steps: usize) -> Result<Raw, GenerateError>;
     /// Memory that it takes while it is resident.
     fn bytes(&self) -> u64 {

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     control::{Desk, Handle, Midi, Motion, Origin, Value},
-    diffusion::{Dreamer, Playing, Residents, Turn, Wanted, WarmUp, half_of_memory},
+    diffusion::{Dreamer, Playing, Residents, Turn, Wanted, WarmUp, usual_budget},
     remote::Status,
     stage::{Compositor, Look, ShaderLibrary, SignalTrace},
 };
@@ -275,9 +275,10 @@ impl Show {
             models.dedup();
         }
         let budget_gib = self.memory.number();
-        let budget_bytes = if budget_gib > 0.0 { (budget_gib * f64::from(1 << 30)) as u64 } else { half_of_memory() };
+        let how = self.how.how();
+        let budget_bytes = if budget_gib > 0.0 { (budget_gib * f64::from(1 << 30)) as u64 } else { usual_budget(how) };
         let model = self.model_wanted.text();
-        let wanted = Wanted { model: &model, how: self.how.how(), ahead: &self.models_ahead.1, budget_bytes };
+        let wanted = Wanted { model: &model, how, ahead: &self.models_ahead.1, budget_bytes };
         let dream = &self.dream;
         let turns = self.residents.tick(&wanted, || WarmUp { shape: dream.picture_shape(), text: dream.text() });
         for turn in turns {

@@ -83,7 +83,7 @@ fn dream() -> Vec<Param> {
         Param::float("/dream/memory", 0.0, 512.0, 0.0)
             .unit("GiB")
             .never_recalled()
-            .about("How much memory all models together may take; 0 is half of this machine's. What was used longest ago leaves first."),
+            .about("How much memory all models together may take; 0 is half of this machine's, or three quarters of the card's that they are on. What was used longest ago leaves first."),
         Param::choice("/dream/device", ["auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "metal"])
             .never_recalled()
             .about("Where models that read compute; auto is a GPU where one answers. The model is loaded again, and the old one plays on meanwhile."),

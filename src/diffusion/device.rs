@@ -8,7 +8,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -37,6 +37,22 @@ impl DeviceChoice {
     pub fn names() -> Vec<String> {
         let cards = (0..CARDS).map(|card| Self::Cuda(card).to_string());
         ["auto".to_owned(), "cpu".to_owned()].into_iter().chain(cards).chain(["metal".to_owned()]).collect()
+    }
+}
+
+impl DeviceChoice {
+    /// The memory of the card that this comes to; none for what is no card, or none that answers. Cheap enough to be asked
+    /// for in each frame: cards are looked up once.
+    pub fn card_bytes(self) -> Option<u64> {
+        static BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
+            cuda_cards().map_or_else(|_| Vec::new(), |cards| cards.iter().map(|c| c.memory_bytes).collect())
+        });
+        let card = match self {
+            Self::Auto => 0,
+            Self::Cuda(card) => card,
+            Self::Cpu | Self::Plain | Self::Metal => return None,
+        };
+        BYTES.get(card).copied()
     }
 }
 

@@ -7,6 +7,7 @@
 //! nobody holds any more are painted over. A model that fails or panics is tried again with later requests, while the
 //! last good picture stays.
 
+mod courier;
 mod record;
 mod resident;
 

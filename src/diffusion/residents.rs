@@ -214,8 +214,16 @@ impl Residents {
     }
 }
 
+/// What models may take where nobody says: three quarters of the card that they are on, else half of this machine's memory.
+pub fn usual_budget(how: How) -> u64 {
+    match how.device.card_bytes() {
+        Some(bytes) => bytes / 4 * 3,
+        None => half_of_memory(),
+    }
+}
+
 /// Half of this machine's memory; 4 GiB where it does not tell. Looked up once: it is asked for in each frame.
-pub fn half_of_memory() -> u64 {
+fn half_of_memory() -> u64 {
     static HALF: LazyLock<u64> = LazyLock::new(|| {
         let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let kib = text

@@ -8,7 +8,9 @@ mod check;
 #[cfg(feature = "cudnn")]
 mod conv;
 mod each;
+mod graph;
 mod ops;
+mod read;
 
 use std::{
     fmt,
@@ -24,11 +26,15 @@ use candle_core::{
         driver::{
             CudaContext,
             result::{device as cards_of_driver, mem_pool},
-            sys::{CUdevice_attribute, CUmemPool_attribute},
+            sys::{CUdevice_attribute, CUevent_flags, CUmemPool_attribute},
         },
         nvrtc::{CompileOptions, compile_ptx_with_opts},
     },
 };
+
+pub use candle_core::cuda::cudarc::driver::CudaEvent as Event;
+pub use graph::Recordings;
+pub use read::Coming;
 
 use each::{GeluGate, Rgba8, Shift};
 use ops::{Attend, GroupNorm, LayerNorm};
@@ -49,6 +55,11 @@ pub fn open(card: usize) -> Result<(Device, String)> {
     let name = device.cuda_stream().context().name().map_err(candle_core::Error::wrap)?;
     keep_memory(&device);
     Ok((Device::Cuda(device), name))
+}
+
+/// A moment in the work of a card, with its time.
+pub fn event(device: &CudaDevice) -> Result<Event> {
+    device.cuda_stream().record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(candle_core::Error::wrap)
 }
 
 /// Lets the driver keep memory that is freed for what is allocated next. By itself it gives all of it back whenever the
@@ -115,6 +126,8 @@ impl Kind {
 pub struct Kernels {
     ptx: &'static str,
     works: [AtomicBool; Kind::ALL.len()],
+    /// None where the card has no second stream.
+    reader: Option<read::Reader>,
 }
 
 impl fmt::Debug for Kernels {
@@ -134,9 +147,14 @@ impl Kernels {
             }
             Err(error) => return Err(format!("the card does not tell its compute capability ({error})")),
         }
-        let kernels = Self { ptx: compiled()?, works: std::array::from_fn(|_| AtomicBool::new(true)) };
-        let device = Device::Cuda(device.clone());
         let mut notes = Vec::new();
+        let reader = read::Reader::new(device);
+        if let Err(error) = &reader {
+            notes.push(format!("pictures are waited for on their way from the card ({})", line(error)));
+        }
+        let works = std::array::from_fn(|_| AtomicBool::new(true));
+        let kernels = Self { ptx: compiled()?, works, reader: reader.ok() };
+        let device = Device::Cuda(device.clone());
         for kind in Kind::ALL {
             if kind == Kind::Convolution && !cfg!(feature = "cudnn") {
                 continue;
@@ -157,6 +175,7 @@ impl Kernels {
         }
         match make() {
             Ok(made) => Some(made),
+            Err(_) if graph::records_here() => None,
             Err(error) => {
                 works.store(false, Ordering::Relaxed);
                 let name = kind.name();
@@ -214,6 +233,11 @@ impl Kernels {
     pub fn rgba8(&self, image: &Tensor) -> Option<Tensor> {
         let bytes = Rgba8::fitting(self.ptx, image)?;
         self.made(Kind::Bytes, || image.contiguous()?.apply_op1_no_bwd(&bytes)?.flatten_all())
+    }
+
+    /// Lets bytes come from the card.
+    pub fn bring(&self, bytes: &Tensor) -> Option<Result<Coming>> {
+        self.reader.as_ref().map(|reader| reader.bring(bytes))
     }
 }
 

@@ -4,7 +4,7 @@
 //! are compiled when a card is opened and tried on small numbers, so that a card on which they are wrong is painted on
 //! without them.
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 /// Cloning gives another handle to the same.
 #[derive(Debug, Clone, Default)]
@@ -84,11 +84,34 @@ impl Fused {
         None
     }
 
+    /// Lets bytes come from the device while it is at the next picture.
+    pub fn bring(&self, bytes: &Tensor) -> Option<Result<Coming>> {
+        #[cfg(feature = "cuda")]
+        return self.cuda.as_ref()?.bring(bytes);
+        #[cfg(not(feature = "cuda"))]
+        None
+    }
+
     /// A picture `(1, 3, h, w)` of -1..1, float32, as bytes `(h * w * 4)` of red, green, blue and 255.
     pub fn rgba8(&self, image: &Tensor) -> Option<Tensor> {
         #[cfg(feature = "cuda")]
         return self.cuda.as_ref()?.rgba8(image);
         #[cfg(not(feature = "cuda"))]
         None
+    }
+}
+
+/// Bytes on their way from a device.
+#[cfg(feature = "cuda")]
+pub use super::cuda::Coming;
+
+/// No device lets bytes come.
+#[cfg(not(feature = "cuda"))]
+pub enum Coming {}
+
+#[cfg(not(feature = "cuda"))]
+impl Coming {
+    pub fn take(self, _: &mut Vec<u8>) -> Result<()> {
+        match self {}
     }
 }

@@ -1,5 +1,6 @@
 //! The way of GPUs, where layers are candle's tensors: walked on the CPU, it must come to what diffusers computed, and to
-//! what the CPU's kernels come to.
+//! what the CPU's kernels come to. With SD_DEVICE=cuda it is walked on a card, or on what pretends to be one
+//! (tests/cuda/card).
 
 use std::sync::{
     Arc,
@@ -22,9 +23,20 @@ use super::{
     packed,
 };
 
-const PLAIN: How = How { device: DeviceChoice::Plain, precision: Precision::Float32 };
-const HALF: How = How { device: DeviceChoice::Plain, precision: Precision::Half };
+fn gpu() -> DeviceChoice {
+    std::env::var("SD_DEVICE").map_or(DeviceChoice::Plain, |name| name.parse().unwrap())
+}
 
+fn exact() -> How {
+    How { device: gpu(), precision: Precision::Float32 }
+}
+
+fn half() -> How {
+    How { device: gpu(), precision: Precision::Half }
+}
+
+/// On the kernels.
+const CPU: How = How { device: DeviceChoice::Cpu, precision: Precision::Float32 };
 const HALF_ON_CPU: How = How { device: DeviceChoice::Cpu, precision: Precision::Half };
 
 fn each(how: How, slack: f64, test: impl Fn(&Case)) {
@@ -40,12 +52,12 @@ fn settings(how: How) -> Settings {
 
 #[test]
 fn the_unet_answers_as_diffusers() {
-    each(PLAIN, 1.0, Case::unet);
+    each(exact(), 1.0, Case::unet);
 }
 
 #[test]
 fn samplers_guidance_and_runs_from_pictures_go_the_same_way_as_diffusers() {
-    each(PLAIN, 1.0, |case| {
+    each(exact(), 1.0, |case| {
         case.samplers();
         case.guidance();
         case.starts_from_pictures();
@@ -54,7 +66,7 @@ fn samplers_guidance_and_runs_from_pictures_go_the_same_way_as_diffusers() {
 
 #[test]
 fn decoders_encoders_loras_and_single_files_are_those_of_diffusers() {
-    each(PLAIN, 1.0, |case| {
+    each(exact(), 1.0, |case| {
         case.autoencoders();
         case.loras();
         case.single_file();
@@ -64,7 +76,7 @@ fn decoders_encoders_loras_and_single_files_are_those_of_diffusers() {
 /// Half has eleven bits of a number: forty times the limits of float32, 4e-3 for a pass.
 #[test]
 fn in_half_precision_answers_and_pictures_differ_by_what_is_rounded() {
-    each(HALF, 40.0, |case| {
+    each(half(), 40.0, |case| {
         case.unet();
         case.guidance();
         case.autoencoders();
@@ -74,7 +86,7 @@ fn in_half_precision_answers_and_pictures_differ_by_what_is_rounded() {
 
 #[test]
 fn loras_beside_the_weights_paint_what_merged_ones_paint() {
-    for (how, limit) in [(PLAIN, 1e-4), (HALF, 4e-3), (HALF_ON_CPU, 1e-2)] {
+    for (how, limit) in [(exact(), 1e-4), (half(), 4e-3), (HALF_ON_CPU, 1e-2)] {
         let mut live = Player::new("sd15", settings(how));
         let lora = lora_on_everything(live.folder.path(), 7);
         let plain = live.paint(&said("A lighthouse, violet dusk"), 2).latent;
@@ -104,8 +116,8 @@ fn pictures_are_those_of_the_kernels() {
             picture.rgba
         };
         for with in [said("A lighthouse, violet dusk"), guided("A lighthouse, violet dusk")] {
-            let expected = bytes(How::default(), &with);
-            for (how, most, mean) in [(PLAIN, 1, 0.01), (HALF, 24, 1.0)] {
+            let expected = bytes(CPU, &with);
+            for (how, most, mean) in [(exact(), 1, 0.01), (half(), 24, 1.0)] {
                 let found = bytes(how, &with);
                 let apart: Vec<u8> = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
                 let average = apart.iter().map(|d| f64::from(*d)).sum::<f64>() / apart.len() as f64;
@@ -135,9 +147,45 @@ fn streams_and_feedback_paint_what_they_paint_on_the_kernels() {
             let noises: Vec<_> = (0..5).map(noise).collect();
             noises.iter().flat_map(|z| player.paint_of(z, &with, 3).image).collect::<Vec<f32>>()
         };
-        let error = relative(&film(PLAIN), &film(How::default()));
+        let error = relative(&film(exact()), &film(CPU));
         println!("stream {stream}, {feedback:?}: {error:.2e}");
         assert!(error <= 1e-3, "stream {stream}, {feedback:?}: {error}");
+    }
+}
+
+/// A show of forty pictures, in which all changes that may change: some of the work comes often enough to be recorded, and
+/// what was recorded meets other texts, other LoRAs and other strengths.
+#[test]
+fn what_is_recorded_paints_what_is_painted_step_by_step() {
+    let folder = Arc::new(packed::unpack("sd15"));
+    let lora = lora_on_everything(folder.path(), 7);
+    let decoder = |decoder| Way { decoder: Some(decoder), ..Way::default() };
+    let show: Vec<Conditioning> = [
+        vec![said("A lighthouse, violet dusk"); 5],
+        vec![said("a sea"); 4],
+        vec![guided("a sea"); 5],
+        vec![Conditioning { way: decoder(DecoderChoice::Tiny), ..said("a sea") }; 5],
+        vec![with_loras(&[(&lora, 1.0)]); 5],
+        [0.8, 0.6, 0.4].map(|strength| with_loras(&[(&lora, strength)])).to_vec(),
+        vec![with_loras(&[(&lora, 0.4)]); 4],
+        vec![with_loras(&[(&lora, 0.0)]); 4],
+        vec![said("A lighthouse, violet dusk"); 4],
+    ]
+    .concat();
+    for (how, limit) in [(exact(), 1e-3), (half(), 3e-2)] {
+        let [mut found, mut expected] = [how, CPU].map(|how| Player::of(folder.clone(), settings(how)));
+        let mut worst = 0.0_f64;
+        for (turn, with) in show.iter().enumerate() {
+            let mut z = found.z.clone();
+            z.rotate_left(5 * turn);
+            let steps = 1 + turn % 2;
+            let [found, expected] = [&mut found, &mut expected].map(|player| player.paint_of(&z, with, steps).image);
+            let error = relative(&found, &expected);
+            assert!(error <= limit, "{how:?}, picture {turn}: {error}");
+            worst = worst.max(error);
+        }
+        println!("{how:?}: {worst:.2e} at most");
+        assert!(found.model.notes().is_empty());
     }
 }
 
@@ -153,13 +201,13 @@ fn the_own_decoder_of_sdxl_does_not_overflow_in_half_precision() {
         tensors.insert(name.to_owned(), large);
     }
     safetensors::save(&tensors, &file).unwrap();
-    let mut player = Player::of(Arc::new(folder), settings(HALF));
+    let mut player = Player::of(Arc::new(folder), settings(half()));
     assert!(player.paint(&said("a sea"), 1).image.iter().all(|v| v.is_finite()));
 }
 
 #[test]
 fn a_picture_that_is_given_up_ends_in_a_sentence() {
-    let mut player = Player::new("sd15", settings(PLAIN));
+    let mut player = Player::new("sd15", settings(exact()));
     let flag = Arc::new(AtomicBool::new(true));
     player.model.give_up_when(flag.clone());
     let given_up = player.model.generate_raw(&player.latent(&player.z), &said("a sea"), 1);
@@ -171,9 +219,9 @@ fn a_picture_that_is_given_up_ends_in_a_sentence() {
 #[test]
 fn what_a_model_runs_on_is_told() {
     let runtime = |how: How| Player::new("sd15", settings(how)).model.runtime();
-    let (cpu, half) = (runtime(How { device: DeviceChoice::Cpu, ..How::default() }), runtime(HALF));
+    let (cpu, half) = (runtime(CPU), runtime(half()));
     assert_eq!((cpu.device.as_str(), cpu.precision), ("cpu", "float32"));
-    assert_eq!((half.device.as_str(), half.precision), ("plain", "half"));
+    assert!(half.device.starts_with(&gpu().to_string()) && half.precision == "half", "{half:?}");
 }
 
 /// The kernels' half precision: sums are of eleven bits for a while, and Winograd's way costs a digit.

@@ -14,13 +14,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Request, Shared, lock};
-use crate::diffusion::{Card, Model, Picture};
+use super::{
+    Request, Shared,
+    courier::{Courier, Parcel},
+    lock,
+};
+use crate::diffusion::{Card, Model, Picture, Timing};
 
 /// Pause after a failure, so that a broken model fills neither the log nor the cores.
 const BACK_OFF: Duration = Duration::from_millis(250);
-/// Pictures kept for painting over: one in the slot, two on the stage, one in the making, one to spare.
-pub(super) const KEPT: usize = 5;
+/// Pictures kept for painting over: one in the slot, two on the stage, one in the making, one on its way, one to spare.
+pub(super) const KEPT: usize = 6;
 
 /// The handle on a model's thread. Dropping it ends the thread after the picture in the making, without waiting for it.
 pub(super) struct Resident {
@@ -59,7 +63,7 @@ impl Resident {
         model.give_up_when(Arc::clone(&inbox.give_up));
         let (card, bytes) = (model.card().clone(), model.bytes());
         let its = Arc::clone(&inbox);
-        let body = move || its.work(model, serial, &shared);
+        let body = move || Inbox::work(&its, model, serial, &shared);
         let thread = std::thread::Builder::new().name("dreamer".to_owned()).spawn(body)?;
         Ok(Self { name, card, bytes, serial, used: Instant::now(), inbox, thread: Some(thread) })
     }
@@ -107,40 +111,99 @@ impl Drop for Resident {
 }
 
 impl Inbox {
-    fn work(&self, mut model: Box<dyn Model>, serial: u64, shared: &Shared) {
+    fn work(inbox: &Arc<Self>, mut model: Box<dyn Model>, serial: u64, shared: &Arc<Shared>) {
         let mut pictures: Vec<Arc<Picture>> = Vec::new();
-        while let Some(request) = self.next() {
+        // For models whose pictures come from a device.
+        let mut courier: Option<Courier> = None;
+        while let Some(request) = inbox.next() {
+            pictures.extend(courier.iter().flat_map(Courier::returned));
+            pictures.truncate(KEPT);
             let mut picture = unused(&mut pictures);
             let began = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let Some(canvas) = Arc::get_mut(&mut picture) else {
                     return Err("a picture was still in use".to_owned());
                 };
-                let made = model.generate(&request.latent, &request.with, request.steps, canvas);
+                let made = model.begin(&request.latent, &request.with, request.steps, canvas);
                 canvas.model = serial;
                 made.map_err(|e| e.to_string())
             }));
             let result = result.unwrap_or_else(|panic| Err(format!("the model panicked: {}", message(&*panic))));
-            let notes = model.notes();
-            // Under the lock: whoever takes over after it is not overtaken by this picture.
-            let mut record = lock(&shared.record);
-            record.note(notes);
-            let plays = shared.turn.load(Ordering::Relaxed) == request.turn && !self.give_up.load(Ordering::Relaxed);
-            match result {
-                Ok(timing) if plays => {
-                    shared.latest.store(Some(picture.clone()));
-                    record.succeeded(began, timing);
+            lock(&shared.record).note(model.notes());
+            let made = match result {
+                Ok((timing, Some(arriving))) => {
+                    let parcel = Parcel { picture, arriving, turn: request.turn, began, timing };
+                    match inbox.set_out(&mut courier, parcel, shared) {
+                        Ok(()) => continue,
+                        Err((back, made)) => {
+                            picture = back;
+                            made
+                        }
+                    }
                 }
-                Err(why) if plays => {
-                    record.failed(why);
-                    drop(record);
-                    std::thread::sleep(BACK_OFF);
-                }
-                _ => drop(record),
+                Ok((timing, None)) => Ok(timing),
+                Err(why) => Err(why),
+            };
+            if !inbox.show(shared, &picture, request.turn, began, made) {
+                std::thread::sleep(BACK_OFF);
             }
             pictures.push(picture);
-            pictures.truncate(KEPT);
         }
+    }
+
+    /// Sends a picture on its way; where there can be no thread for it, it is waited for here and given back.
+    fn set_out(
+        self: &Arc<Self>,
+        courier: &mut Option<Courier>,
+        parcel: Parcel,
+        shared: &Arc<Shared>,
+    ) -> Result<(), (Arc<Picture>, Result<Timing, String>)> {
+        if courier.is_none() {
+            let (inbox, shared) = (Arc::clone(self), Arc::clone(shared));
+            let started = Courier::start(move |it| {
+                let made = it.came.clone().map(|()| it.timing);
+                inbox.show(&shared, it.picture, it.turn, it.began, made);
+            });
+            *courier = started.ok();
+        }
+        let Err(Parcel { mut picture, arriving, timing, .. }) = (match courier {
+            Some(courier) => courier.send(parcel),
+            None => Err(parcel),
+        }) else {
+            return Ok(());
+        };
+        *courier = None;
+        let made = match Arc::get_mut(&mut picture) {
+            Some(canvas) => arriving.take(&mut canvas.rgba).map(|()| timing),
+            None => Err("a picture was still in use".to_owned()),
+        };
+        Err((picture, made))
+    }
+
+    /// Shows a picture, or tells why there is none, if the model still plays. False: there is none.
+    fn show(
+        &self,
+        shared: &Shared,
+        picture: &Arc<Picture>,
+        turn: u64,
+        began: Instant,
+        made: Result<Timing, String>,
+    ) -> bool {
+        // Under the lock: whoever takes over after it is not overtaken by this picture.
+        let mut record = lock(&shared.record);
+        let plays = shared.turn.load(Ordering::Relaxed) == turn && !self.give_up.load(Ordering::Relaxed);
+        match made {
+            Ok(timing) if plays => {
+                shared.latest.store(Some(picture.clone()));
+                record.succeeded(began, timing);
+            }
+            Err(why) if plays => {
+                record.failed(why);
+                return false;
+            }
+            _ => {}
+        }
+        true
     }
 
     /// Waits for a request and takes it. None: it is over.

@@ -12,7 +12,7 @@ use std::{
 use super::{resident::KEPT, *};
 use crate::{
     Stamp,
-    diffusion::{Card, GenerateError, Raw, Timing},
+    diffusion::{Arriving, Card, GenerateError, Raw, Timing},
     latent::Shape,
 };
 
@@ -214,6 +214,100 @@ fn a_picture_that_a_reader_holds_is_not_painted_over_and_others_are_reused() {
         for (picture, hop) in held.iter().rev().zip((1..=value).rev()) {
             assert_eq!((picture.stamp.hop, u64::from(picture.rgba[0])), (hop, hop));
         }
+    }
+    assert!(addresses.len() <= KEPT, "{} pictures were allocated", addresses.len());
+}
+
+/// Its pixels come when they may, or not at all.
+struct Distant {
+    scripted: Box<dyn Model>,
+    arrivals: Arc<Mutex<Receiver<Result<(), String>>>>,
+}
+
+impl Model for Distant {
+    fn card(&self) -> &Card {
+        self.scripted.card()
+    }
+    fn flops(&self, _: Shape, _: usize) -> u64 {
+        1
+    }
+    fn generate(
+        &mut self,
+        latent: &Latent,
+        with: &Conditioning,
+        steps: usize,
+        picture: &mut Picture,
+    ) -> Result<Timing, GenerateError> {
+        self.scripted.generate(latent, with, steps, picture)
+    }
+    fn begin(
+        &mut self,
+        latent: &Latent,
+        with: &Conditioning,
+        steps: usize,
+        picture: &mut Picture,
+    ) -> Result<(Timing, Option<Arriving>), GenerateError> {
+        let timing = self.generate(latent, with, steps, picture)?;
+        let (rgba, arrivals) = (std::mem::take(&mut picture.rgba), Arc::clone(&self.arrivals));
+        let arriving = Arriving::new(move |into| {
+            arrivals.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap()?;
+            *into = rgba;
+            Ok(())
+        });
+        Ok((timing, Some(arriving)))
+    }
+    fn generate_raw(&mut self, _: &Latent, _: &Conditioning, _: usize) -> Result<Raw, GenerateError> {
+        unreachable!("not asked for")
+    }
+}
+
+fn distant() -> (Dreamer, Receiver<f32>, SyncSender<Result<(), String>>) {
+    let (arrive, arrivals) = sync_channel(10);
+    let stage = scripted(0, None);
+    let model = Distant { scripted: stage.model, arrivals: Arc::new(Mutex::new(arrivals)) };
+    (started(Box::new(model)), stage.begun, arrive)
+}
+
+#[test]
+fn the_next_picture_is_begun_while_the_pixels_of_the_last_are_on_their_way() {
+    let (dreamer, begun, arrive) = distant();
+    ask(&dreamer, 1.0);
+    assert_eq!(begun.recv_timeout(Duration::from_secs(10)), Ok(1.0));
+    ask(&dreamer, 2.0);
+    assert_eq!(begun.recv_timeout(Duration::from_secs(10)), Ok(2.0));
+    assert!(dreamer.latest().is_none(), "nothing has come yet");
+    for value in [1, 2] {
+        arrive.send(Ok(())).unwrap();
+        until(|| dreamer.latest().is_some_and(|p| p.rgba[0] == value));
+        assert_eq!(dreamer.stats().pictures, u64::from(value));
+    }
+}
+
+#[test]
+fn pixels_that_do_not_come_keep_the_last_picture() {
+    let (dreamer, _, arrive) = distant();
+    ask(&dreamer, 1.0);
+    arrive.send(Ok(())).unwrap();
+    until(|| dreamer.stats().pictures == 1);
+    ask(&dreamer, 2.0);
+    arrive.send(Err("the card is gone".to_owned())).unwrap();
+    until(|| dreamer.stats().error.is_some_and(|why| why == "the card is gone"));
+    assert_eq!((dreamer.latest().unwrap().rgba[0], dreamer.stats().failures), (1, 1));
+    ask(&dreamer, 3.0);
+    arrive.send(Ok(())).unwrap();
+    until(|| dreamer.latest().is_some_and(|p| p.rgba[0] == 3));
+    assert_eq!(dreamer.stats().error, None);
+}
+
+#[test]
+fn pictures_that_arrive_are_painted_over_again() {
+    let (dreamer, _, arrive) = distant();
+    let mut addresses = std::collections::BTreeSet::new();
+    for value in 1..=30_u8 {
+        ask(&dreamer, f32::from(value));
+        arrive.send(Ok(())).unwrap();
+        until(|| dreamer.latest().is_some_and(|p| p.rgba[0] == value));
+        addresses.insert(Arc::as_ptr(&dreamer.latest().unwrap()) as usize);
     }
     assert!(addresses.len() <= KEPT, "{} pictures were allocated", addresses.len());
 }

@@ -10,7 +10,7 @@ use super::{
     layers::{At, Engine},
     vae::{Decoder, Encoder, Tiny},
 };
-use crate::kernels::Element;
+use crate::kernels::{Element, Recordings};
 
 pub struct Autoencoders {
     own: Option<(Decoder, Encoder)>,
@@ -19,6 +19,16 @@ pub struct Autoencoders {
     usual: DecoderChoice,
     /// What TAESD of this family is called.
     tiny_name: &'static str,
+    recordings: Recordings,
+}
+
+/// What there is to record.
+#[derive(Clone, Copy)]
+enum Part {
+    TinyDecoder,
+    OwnDecoder,
+    TinyEncoder,
+    OwnEncoder,
 }
 
 impl Autoencoders {
@@ -54,7 +64,8 @@ impl Autoencoders {
             }
             _ => None,
         };
-        let autoencoders = Self { own, tiny, usual: settings.decoder, tiny_name };
+        let recordings = Recordings::on(&engine.place.device);
+        let autoencoders = Self { own, tiny, usual: settings.decoder, tiny_name, recordings };
         match (only_tiny, &autoencoders.tiny, &autoencoders.own) {
             (true, None, _) => Err(Refusal::new(path, autoencoders.lacks_tiny("use --decoder vae"))),
             (false, None, None) => Err(Refusal::new(path, "has no decoder")),
@@ -86,27 +97,33 @@ impl Autoencoders {
     /// A latent `(b, 4, h, w)` to a picture `(b, 3, 8 h, 8 w)`, about -1..1.
     pub fn decode(&self, choice: Option<DecoderChoice>, latent: &Tensor) -> Result<Tensor> {
         match (self.tiny(choice), &self.own) {
-            (Some(tiny), _) => tiny.decode(latent),
-            (None, Some((decoder, _))) => decoder.forward(latent),
+            (Some(tiny), _) => self.recordings.play(Part::TinyDecoder as u64, &[latent], |x| tiny.decode(x[0])),
+            (None, Some((decoder, _))) => {
+                self.recordings.play(Part::OwnDecoder as u64, &[latent], |x| decoder.forward(x[0]))
+            }
             (None, None) => candle_core::bail!("there is no decoder"),
         }
     }
 
     /// A picture `(b, 3, 8 h, 8 w)`, -1..1, to its latent `(b, 4, h, w)` as the U-Net has it.
     pub fn encode(&self, choice: Option<DecoderChoice>, picture: &Tensor) -> Result<Tensor> {
-        if let Some(tiny) = self.tiny(choice)
-            && let Some(latent) = tiny.encode(picture)?
-        {
-            return Ok(latent);
-        }
-        match &self.own {
-            Some((_, encoder)) => encoder.forward(picture),
-            None => candle_core::bail!(
+        let tiny = self.tiny(choice).filter(|tiny| tiny.encodes());
+        match (tiny, &self.own) {
+            (Some(tiny), _) => self.recordings.play(Part::TinyEncoder as u64, &[picture], |x| tiny.encode(x[0])),
+            (None, Some((_, encoder))) => {
+                self.recordings.play(Part::OwnEncoder as u64, &[picture], |x| encoder.forward(x[0]))
+            }
+            (None, None) => candle_core::bail!(
                 "the tiny decoder came without its encoder, which a picture to start from needs; put \
                  {}_encoder.safetensors beside it",
                 self.tiny_name
             ),
         }
+    }
+
+    /// Lets go of what is kept for pictures of this size.
+    pub fn forget(&self) {
+        self.recordings.forget();
     }
 
     pub fn flops(&self, height: usize, width: usize) -> u64 {

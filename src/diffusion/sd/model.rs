@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     Stamp,
-    diffusion::{Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
+    diffusion::{Arriving, Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
+    kernels::Mark,
     latent::{Latent, Shape},
 };
 
@@ -97,8 +98,11 @@ impl StableDiffusion {
         if self.size.replace(size).is_some_and(|before| before != size) {
             self.engine.forget();
             self.between.forget();
+            self.unet.forget();
+            self.autoencoders.forget();
         }
         self.rack.follow(&with.way.loras, with.live);
+        self.unet.layers_are_of(self.rack.generation());
         let time = Time { glide_secs: with.way.glide_secs, passed_secs, live: with.live };
         self.said.follow(&text, self.rack.voice(), guidance != 1.0, time)?;
         self.said.hear(with.signal.as_ref());
@@ -256,17 +260,39 @@ impl Model for StableDiffusion {
         steps: usize,
         picture: &mut Picture,
     ) -> std::result::Result<Timing, GenerateError> {
-        let start = Instant::now();
+        let (mut timing, arriving) = self.begin(latent, with, steps, picture)?;
+        if let Some(arriving) = arriving {
+            let begun = Instant::now();
+            arriving.take(&mut picture.rgba).map_err(|why| self.failed(why))?;
+            timing.decode_ms += begun.elapsed().as_secs_f32() * 1e3;
+        }
+        Ok(timing)
+    }
+
+    fn begin(
+        &mut self,
+        latent: &Latent,
+        with: &Conditioning,
+        steps: usize,
+        picture: &mut Picture,
+    ) -> std::result::Result<(Timing, Option<Arriving>), GenerateError> {
         self.check(latent)?;
-        let painted = self.paint(latent, with, steps).map_err(|e| self.failed(e))?;
-        self.engine.place.finish().map_err(|e| self.failed(e))?;
-        let between = Instant::now();
-        let image = self.develop(&painted, latent, with).map_err(|e| self.failed(e))?;
-        (picture.stamp, picture.height, picture.width) =
-            (painted.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
-        self.engine.rgba8(&image, &mut picture.rgba).map_err(|e| self.failed(e))?;
-        let ms = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
-        Ok(Timing { denoise_ms: ms(start, between), decode_ms: ms(between, Instant::now()) })
+        let device = self.engine.place.device.clone();
+        let mark = || Mark::on(&device);
+        let mut paint = || {
+            let start = mark()?;
+            let painted = self.paint(latent, with, steps)?;
+            let between = mark()?;
+            let image = self.develop(&painted, latent, with)?;
+            (picture.stamp, picture.height, picture.width) =
+                (painted.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
+            let coming = self.engine.rgba8(&image, &mut picture.rgba)?;
+            let end = mark()?;
+            end.wait()?;
+            let timing = Timing { denoise_ms: start.ms_to(&between)?, decode_ms: between.ms_to(&end)? };
+            Ok((timing, coming.map(|coming| Arriving::new(move |rgba| coming.take(rgba).map_err(|e| e.to_string())))))
+        };
+        paint().map_err(|e: candle_core::Error| self.failed(e))
     }
 
     fn generate_raw(

@@ -17,6 +17,7 @@ use super::{
     files::{Lora, LoraUse, Parts, Places, Refusal, Tensors},
     layers::Engine,
 };
+use crate::kernels::apart_from_recordings;
 
 /// Layers by the names of their weights: of the U-Net, the text model, the second text model.
 type Layers = [BTreeMap<String, Beside>; 3];
@@ -124,8 +125,10 @@ impl Rack {
         let body = move || {
             // By path, or by name as models are; what is not found is told with the path that was typed.
             let from = crate::diffusion::find_file(&from.to_string_lossy()).unwrap_or(from);
-            // Nobody waits any more if another LoRA was named meanwhile.
-            drop(done.send(shared.read(&from, &its)));
+            let read = shared.read(&from, &its);
+            // Nobody waits any more if another LoRA was named meanwhile; then it is let go of here.
+            let _apart = apart_from_recordings();
+            drop(done.send(read));
         };
         if live {
             let thread = std::thread::Builder::new().name("lora".into()).spawn(body);
@@ -198,6 +201,7 @@ impl Shared {
             let Some(beside) = self.layers[place.part].get(&place.weight) else { continue };
             let (up, down) = product.halves().map_err(|what| Refusal::new(path, what))?;
             let engine = &self.engines[usize::from(place.part > 0)];
+            let _apart = apart_from_recordings();
             let low_rank = LowRank::new(beside, up, &down, product.factor, strength, engine);
             let low_rank = low_rank.map_err(|e| Refusal::new(path, format!("does not fit {}: {e}", place.weight)))?;
             text |= place.part > 0;

@@ -18,7 +18,7 @@ use std::sync::{
 use candle_core::{DType, Result, Tensor};
 
 use super::layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of};
-use crate::kernels::{Element, Keys, Parts};
+use crate::kernels::{Element, Keys, Parts, Recordings};
 use blocks::{Level, Middle, Side};
 use branch::Branch;
 
@@ -119,6 +119,26 @@ enum Words {
 }
 
 impl Prepared {
+    /// Keys and values where they are tensors.
+    fn tensors(&self) -> Vec<&Tensor> {
+        fn each(words: &Words) -> [Option<&Tensor>; 2] {
+            match words {
+                Words::Tensors(keys, values) => [Some(keys), Some(values)],
+                Words::Packed(_) => [None, None],
+            }
+        }
+        self.words.iter().flat_map(each).flatten().collect()
+    }
+
+    /// Of keys and values as [`Self::tensors`] gives them; what joined the timestep has joined it.
+    fn of_tensors(tensors: &[&Tensor]) -> Self {
+        let words = tensors.as_chunks::<2>().0.iter();
+        Self {
+            words: words.map(|[keys, values]| Words::Tensors((*keys).clone(), (*values).clone())).collect(),
+            added: None,
+        }
+    }
+
     /// For so many pictures in one pass: each row as often, one after the other. One row is for all as it is.
     pub(super) fn spread(self, pictures: usize) -> Result<Self> {
         let words = self.words.into_iter().map(|words| words.spread(pictures)).collect::<Result<_>>()?;
@@ -163,6 +183,9 @@ pub struct Unet {
     conv_out: Conv3,
     /// Nobody waits for the pass any more.
     give_up: Option<Arc<AtomicBool>>,
+    recordings: Recordings,
+    /// How often LoRAs have changed what the layers do.
+    generation: u64,
 }
 
 impl Unet {
@@ -196,6 +219,8 @@ impl Unet {
         Ok(Self {
             engine: at.engine.clone(),
             give_up: None,
+            recordings: Recordings::on(&at.engine.place.device),
+            generation: 0,
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
@@ -254,6 +279,16 @@ impl Unet {
         self.give_up = Some(flag);
     }
 
+    /// Is told whenever LoRAs have changed: what was recorded before is of other layers.
+    pub fn layers_are_of(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
+    /// Lets go of what is kept for pictures of this size.
+    pub fn forget(&self) {
+        self.recordings.forget();
+    }
+
     fn is_wanted(&self) -> Result<()> {
         match &self.give_up {
             Some(flag) if flag.load(Ordering::Relaxed) => candle_core::bail!("given up"),
@@ -282,16 +317,25 @@ impl Unet {
             return each_row(x, |row| self.run(x, row, &time.narrow(0, row, 1)?, with));
         }
 
-        let mut x = self.conv_in.forward(&if place.packs { x.clone() } else { place.bring(x)? })?;
+        let inputs: Vec<&Tensor> = [x, &time].into_iter().chain(with.tensors()).collect();
+        self.recordings.play(self.generation, &inputs, |inputs| match inputs {
+            [x, time, words @ ..] => self.pass(x, time, &Prepared::of_tensors(words)),
+            _ => candle_core::bail!("the U-Net was given too little"),
+        })
+    }
+
+    /// All rows in one pass, as tensors; `time` (rows, width).
+    fn pass(&self, x: &Tensor, time: &Tensor, with: &Prepared) -> Result<Tensor> {
+        let mut x = self.conv_in.forward(&self.engine.place.bring(x)?)?;
         let mut kept = vec![x.clone()];
         for level in &self.down {
             self.is_wanted()?;
-            x = level.down(x, &time, with, &mut kept)?;
+            x = level.down(x, time, with, &mut kept)?;
         }
-        x = self.middle.forward(x, &time, with)?;
+        x = self.middle.forward(x, time, with)?;
         for level in &self.up {
             self.is_wanted()?;
-            x = level.up(x, &time, with, &mut kept)?;
+            x = level.up(x, time, with, &mut kept)?;
         }
         self.conv_out.forward(&self.norm_out.forward_silu(&x)?)?.to_dtype(DType::F32)
     }

@@ -467,19 +467,19 @@ API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstrea
     Lock lock(all);
     Stream *stream = stream_of(which);
     if (is_pinned(from)) {
-        enqueue(stream, [=] { must_hold("a copy", (void *)to, bytes); memcpy((void *)to, from, bytes); });
+        enqueue(stream, [=] { must_hold("a copy to the card", (void *)to, bytes); memcpy((void *)to, from, bytes); });
         return CUDA_SUCCESS;
     }
     if (stream->recorded) { stream->spoiled = true; return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; }
     std::vector<char> kept((const char *)from, (const char *)from + bytes);
-    enqueue(stream, [=] { must_hold("a copy", (void *)to, bytes); memcpy((void *)to, kept.data(), bytes); });
+    enqueue(stream, [=] { must_hold("a copy to the card", (void *)to, bytes); memcpy((void *)to, kept.data(), bytes); });
     return CUDA_SUCCESS;
 }
 API cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream which) {
     Lock lock(all);
     Stream *stream = stream_of(which);
     if (stream->recorded && !is_pinned(to)) { stream->spoiled = true; return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; }
-    enqueue(stream, [=] { must_hold("a copy", (void *)from, bytes); memcpy(to, (void *)from, bytes); });
+    enqueue(stream, [=] { must_hold("a copy from the card", (void *)from, bytes); memcpy(to, (void *)from, bytes); });
     if (!is_pinned(to)) {
         counts.waits++;
         run(stream, stream->put);
@@ -488,8 +488,8 @@ API cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream whic
 }
 API cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream which) {
     enqueue(stream_of(which), [=] {
-        must_hold("a copy", (void *)from, bytes);
-        must_hold("a copy", (void *)to, bytes);
+        must_hold("a copy on the card", (void *)from, bytes);
+        must_hold("a copy on the card", (void *)to, bytes);
         memmove((void *)to, (void *)from, bytes);
     });
     return CUDA_SUCCESS;
@@ -577,10 +577,11 @@ API cuStreamEndCapture(CUstream which, CUgraph *made) {
     *made = (CUgraph)new std::shared_ptr<Graph>(graph);
     return CUDA_SUCCESS;
 }
-API cuGraphInstantiateWithFlags(CUgraphExec *made, CUgraph graph, unsigned long long flags) {
+API cuGraphInstantiateWithFlags(CUgraphExec *made, CUgraph graph, unsigned long long) {
     Lock lock(all);
     auto &of = *(std::shared_ptr<Graph> *)graph;
-    if (of->allocated != of->freed && !(flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH)) {
+    // A card would free them at the next launch, if it is asked to; here it is a mistake.
+    if (of->allocated != of->freed) {
         fprintf(stderr, "card: a graph keeps %zu of %zu allocations\n", of->allocated.size() - of->freed.size(), of->allocated.size());
     }
     counts.graphs++;

@@ -14,7 +14,8 @@ use candle_core::{Device, Result, Tensor};
 use super::composed;
 use crate::diffusion::device::Place;
 use crate::kernels::{
-    Affine, Conv, ConvShape, Element, Finish, Form, Grid, Instructions, Keys, Map, Maps, Parts, Pool, Target, attend,
+    Affine, Coming, Conv, ConvShape, Element, Finish, Form, Grid, Instructions, Keys, Map, Maps, Parts, Pool, Target,
+    attend,
 };
 
 /// Heads, channels of a head, tokens.
@@ -172,12 +173,15 @@ impl Engine {
     }
 
     /// A picture `(1, 3, h, w)`, -1..1, as bytes of red, green, blue and 255. On a GPU they are made there, and nothing else
-    /// comes back.
-    pub fn rgba8(&self, image: &Tensor, rgba: &mut Vec<u8>) -> Result<()> {
+    /// comes back; from one that lets them come while it goes on, they are on their way.
+    pub fn rgba8(&self, image: &Tensor, rgba: &mut Vec<u8>) -> Result<Option<Coming>> {
         if !self.place.packs {
             let bytes = self.place.fused.rgba8(image).map_or_else(|| composed::rgba8(image), Ok)?;
+            if let Some(coming) = self.place.fused.bring(&bytes) {
+                return coming.map(Some);
+            }
             *rgba = bytes.to_vec1::<u8>()?;
-            return Ok(());
+            return Ok(None);
         }
         let values = image.flatten_all()?.to_vec1::<f32>()?;
         let area = values.len() / 3;
@@ -186,7 +190,7 @@ impl Engine {
         for (i, pixel) in rgba.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             pixel.copy_from_slice(&[byte(values[i]), byte(values[area + i]), byte(values[2 * area + i]), 255]);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Row `row` of `(b, channels, h, w)` as a map with a border.

@@ -159,18 +159,22 @@ impl Tiny {
         (run(&self.decoder, &self.engine.place.bring(&squashed)?)?.to_dtype(DType::F32)? * 2.0)? - 1.0
     }
 
-    /// `(b, 3, 8 h, 8 w)`, -1..1, to `(b, 4, h, w)`; none if the file had no encoder.
-    pub fn encode(&self, picture: &Tensor) -> Result<Option<Tensor>> {
-        let Some(encoder) = &self.encoder else { return Ok(None) };
+    /// Whether the file had an encoder.
+    pub fn encodes(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// `(b, 3, 8 h, 8 w)`, -1..1, to `(b, 4, h, w)`.
+    pub fn encode(&self, picture: &Tensor) -> Result<Tensor> {
+        let Some(encoder) = &self.encoder else { candle_core::bail!("TAESD came without its encoder") };
         let x = ((picture + 1.0)? * 0.5)?;
         if !self.engine.place.packs {
-            return Ok(Some(run(encoder, &self.engine.place.bring(&x)?)?.to_dtype(DType::F32)?));
+            return run(encoder, &self.engine.place.bring(&x)?)?.to_dtype(DType::F32);
         }
-        let latents = each_row(&x, |row| {
+        each_row(&x, |row| {
             let x = self.engine.map_of(&x, row, &Parts::one(3))?;
             tensor_of(&run_maps(encoder, &self.engine, x, self.width, 4), 4)
-        });
-        Ok(Some(latents?))
+        })
     }
 
     pub fn flops(&self, height: usize, width: usize) -> u64 {
