@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::bounded;
 use serde::Serialize;
 
-use super::{Conditioning, GenerateError, Model, Picture, Runtime};
+use super::{Arriving, Conditioning, GenerateError, Model, Picture, Runtime};
 use crate::{
     Stamp,
     latent::{Latent, Shape},
@@ -68,18 +69,39 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
     let cold = Instant::now();
     model.generate(&latents[0], &with, steps, &mut picture)?;
     let first_picture_ms = cold.elapsed().as_secs_f32() * 1e3;
-    let (mut whole, mut denoise, mut decode) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut here, mut denoise, mut decode) = (Vec::new(), Vec::new(), Vec::new());
     let before = model.spent();
     let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     let start = Instant::now();
-    while start.elapsed() < length || whole.len() < 3 {
-        let began = Instant::now();
-        with.vivid = (whole.len() as f32 * 0.01).sin();
-        let timing = model.generate(&latents[whole.len() % latents.len()], &with, steps, &mut picture)?;
-        whole.push(began.elapsed().as_secs_f32() * 1e3);
-        denoise.push(timing.denoise_ms);
-        decode.push(timing.decode_ms);
-    }
+    // As in a show: pixels that come from a device are waited for while the next picture is painted.
+    let arrived = std::thread::scope(|scope| {
+        let (send, coming) = bounded::<(Instant, Arriving)>(1);
+        let courier = scope.spawn(move || {
+            let mut rgba = Vec::new();
+            let each = |(began, arriving): (Instant, Arriving)| arriving.take(&mut rgba).map(|()| millis_since(began));
+            coming.into_iter().map(each).collect::<Result<Vec<f32>, String>>()
+        });
+        while start.elapsed() < length || denoise.len() < 3 {
+            let began = Instant::now();
+            with.vivid = (denoise.len() as f32 * 0.01).sin();
+            let (timing, arriving) =
+                model.begin(&latents[denoise.len() % latents.len()], &with, steps, &mut picture)?;
+            match arriving.map(|arriving| send.send((began, arriving))) {
+                None => here.push(millis_since(began)),
+                Some(Ok(())) => {}
+                // The courier is gone, and tells why below.
+                Some(Err(_)) => break,
+            }
+            denoise.push(timing.denoise_ms);
+            decode.push(timing.decode_ms);
+        }
+        drop(send);
+        courier
+            .join()
+            .unwrap_or_else(|_| Err("a library of the device panicked".to_owned()))
+            .map_err(|why| GenerateError::Failed { model: model.card().name.clone(), why })
+    })?;
+    let whole = [here, arrived].concat();
     let seconds = start.elapsed().as_secs_f64();
     let pictures = whole.len();
     let spent = model.spent().into_iter().zip(before);
@@ -104,6 +126,10 @@ pub fn bench(model: &mut dyn Model, shape: Shape, steps: usize, seconds: f64) ->
         cpu: cpu_name(),
         runtime: model.runtime(),
     })
+}
+
+fn millis_since(began: Instant) -> f32 {
+    began.elapsed().as_secs_f32() * 1e3
 }
 
 /// Unit-variance noise that is the same everywhere: sums of twelve uniform numbers, less six.

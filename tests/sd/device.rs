@@ -2,14 +2,17 @@
 //! what the CPU's kernels come to. With SD_DEVICE=cuda it is walked on a card, or on what pretends to be one
 //! (tests/cuda/card).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use wavedream::{
     diffusion::{
-        Conditioning, Feedback, Model, Picture,
+        Conditioning, Dreamer, Feedback, Model, Picture,
         device::{DeviceChoice, How, Precision},
         sd::{DecoderChoice, LoraUse, Sampler, Settings, Way},
     },
@@ -186,6 +189,36 @@ fn what_is_recorded_paints_what_is_painted_step_by_step() {
         }
         println!("{how:?}: {worst:.2e} at most");
         assert!(found.model.notes().is_empty());
+    }
+}
+
+/// Pictures of a show: what arrives from a device while the next one is painted is what was asked for.
+#[test]
+fn a_dreamer_shows_the_pictures_that_the_model_paints_alone() {
+    let folder = Arc::new(packed::unpack("sd15"));
+    let player = || Player::of(folder.clone(), settings(exact()));
+    let (mut alone, shown) = (player(), player());
+    let noise = shown.z.clone();
+    let (dreamer, playing) = Dreamer::start("sd15", Box::new(shown.model)).unwrap();
+    let with = said("A lighthouse, violet dusk");
+    for turn in 0..6 {
+        let mut z = noise.clone();
+        z.rotate_left(5 * turn);
+        let mut latent = alone.latent(&z);
+        latent.stamp.hop = 1 + turn as u64;
+        let mut expected = Picture::empty();
+        alone.model.generate(&latent, &with, 1, &mut expected).unwrap();
+        dreamer.submit(playing.serial, latent, with.clone(), 1);
+        let begun = Instant::now();
+        let found = loop {
+            assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {:?}", dreamer.stats().error);
+            match dreamer.latest().filter(|picture| picture.stamp.hop == 1 + turn as u64) {
+                Some(found) => break found,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        assert_eq!((found.width, found.height), (expected.width, expected.height));
+        assert!(found.rgba == expected.rgba, "picture {turn} is another one");
     }
 }
 

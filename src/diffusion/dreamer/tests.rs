@@ -285,7 +285,7 @@ fn the_next_picture_is_begun_while_the_pixels_of_the_last_are_on_their_way() {
 
 #[test]
 fn pixels_that_do_not_come_keep_the_last_picture() {
-    let (dreamer, _, arrive) = distant();
+    let (dreamer, _begun, arrive) = distant();
     ask(&dreamer, 1.0);
     arrive.send(Ok(())).unwrap();
     until(|| dreamer.stats().pictures == 1);
@@ -301,7 +301,7 @@ fn pixels_that_do_not_come_keep_the_last_picture() {
 
 #[test]
 fn pictures_that_arrive_are_painted_over_again() {
-    let (dreamer, _, arrive) = distant();
+    let (dreamer, _begun, arrive) = distant();
     let mut addresses = std::collections::BTreeSet::new();
     for value in 1..=30_u8 {
         ask(&dreamer, f32::from(value));
