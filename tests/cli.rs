@@ -148,7 +148,8 @@ fn bench_prints_the_figures_that_are_promised() {
     let out = wavedream(&["bench", "--seconds", "0.1", "--size", "64x64", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert!(report["pictures_per_s"].as_f64().unwrap() > 0.0);
-    for stage in ["picture", "denoise", "decode", "signal", "latency"] {
+    // Mesa's renderer is there wherever the stage is tested.
+    for stage in ["picture", "denoise", "decode", "window", "mapping", "latency", "upload", "present"] {
         let (p50, p99) = (&report[stage]["p50_ms"], &report[stage]["p99_ms"]);
         assert!(p50.as_f64().unwrap() <= p99.as_f64().unwrap(), "{stage}");
     }

@@ -1,6 +1,9 @@
 //! The line from the source to the latent. `play` runs it on the signal thread by the real clock, `render` steps it.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{dials::SignalDials, ear::Ear, encoder_line::EncoderLine, spares::Spares};
 use crate::{
@@ -32,6 +35,16 @@ pub struct Line {
     latents: Spares<[f32]>,
     /// Position of the beat, in beats.
     beat: f64,
+    took: Took,
+}
+
+/// How long the last latent took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Took {
+    /// Source, filters and the window out of them.
+    pub window: Duration,
+    /// From the window to the latent.
+    pub mapping: Duration,
 }
 
 impl Line {
@@ -47,11 +60,21 @@ impl Line {
         // Nothing said: the source keeps the state that its address asks for.
         let synth_state = "auto".into();
         let encoder = EncoderLine::new(table)?;
-        Ok(Self { ear, mapping, dials, encoder, synth_state, latents: Spares::default(), beat: 0.0 })
+        Ok(Self {
+            ear,
+            mapping,
+            dials,
+            encoder,
+            synth_state,
+            latents: Spares::default(),
+            beat: 0.0,
+            took: Took::default(),
+        })
     }
 
     /// Reads the source up to this hop and makes its latent; None while there is nothing to make it of.
     pub fn latent_at_hop(&mut self, hop: u64, shape: Shape) -> Result<(Progress, Option<Latent>), LineError> {
+        let begun = Instant::now();
         self.follow_dials()?;
         let progress = self.ear.advance_to_hop(hop)?;
         let samples = self.mapping.samples(shape);
@@ -59,6 +82,7 @@ impl Line {
             return Ok((progress, None));
         };
         self.encoder.follow(self.ear.intake(), &window.stamp);
+        let cut = Instant::now();
         let fits = |values: &[f32]| values.len() == shape.len();
         let mut values = self.latents.take(fits, || vec![0.0; shape.len()].into());
         if let Some(own) = Arc::get_mut(&mut values) {
@@ -66,7 +90,13 @@ impl Line {
             self.mapping.map(&window, shape, own);
         }
         self.latents.keep(&values);
+        self.took = Took { window: cut - begun, mapping: cut.elapsed() };
         Ok((progress, Some(Latent { stamp: window.stamp, shape, values })))
+    }
+
+    /// How long the last latent took.
+    pub fn took(&self) -> Took {
+        self.took
     }
 
     /// Where the beat is at the next hop.

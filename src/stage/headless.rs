@@ -10,6 +10,7 @@ use std::{
 use crossbeam_channel::{Receiver, bounded};
 
 use super::{Compositor, FrameClock, Look, ShaderLibrary, SignalTrace, StageError, gpu, gpu::Precision};
+use crate::diffusion::Picture;
 
 /// sRGB values as they are: what is read back is what a film takes.
 const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
@@ -162,6 +163,27 @@ impl Headless {
             Some(why) => Err(StageError::ReadBack(why)),
             None => Ok(true),
         }
+    }
+
+    /// Shows a picture, and waits until it lies on the device.
+    pub fn upload(&mut self, picture: &Picture) -> Result<(), StageError> {
+        self.compositor.show(picture);
+        // What was written to textures goes with the next submission.
+        self.queue.submit([]);
+        self.settle()
+    }
+
+    /// Draws a frame and waits until it stands in the target, as a screen would have it: nothing is read back.
+    pub fn draw(&mut self, clock: &FrameClock, look: &Look, signal: &SignalTrace) -> Result<(), StageError> {
+        self.compositor.frame(&self.view, clock, look, signal);
+        self.settle()
+    }
+
+    fn settle(&self) -> Result<(), StageError> {
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map(|_| ())
+            .map_err(|error| StageError::ReadBack(error.to_string()))
     }
 
     /// One frame, drawn and read back.

@@ -10,9 +10,12 @@ mod memory;
 mod time;
 mod transformer;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use candle_core::{DType, Result, Tensor};
@@ -186,6 +189,19 @@ pub struct Unet {
     recordings: Recordings,
     /// How often LoRAs have changed what the layers do.
     generation: u64,
+    times: Mutex<VecDeque<(TimeKey, Tensor)>>,
+}
+
+/// Embedded timesteps that are kept: as many as the longest run has steps, of 5 kB each.
+const KEPT_TIMES: usize = 256;
+
+/// What an embedded timestep depends on.
+#[derive(PartialEq, Eq)]
+struct TimeKey {
+    timesteps: Vec<u32>,
+    /// Only of models that it is distilled into.
+    guidance: Option<u32>,
+    generation: u64,
 }
 
 impl Unet {
@@ -221,6 +237,7 @@ impl Unet {
             give_up: None,
             recordings: Recordings::on(&at.engine.place.device),
             generation: 0,
+            times: Mutex::default(),
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
@@ -298,14 +315,8 @@ impl Unet {
 
     /// `x` (rows, 4, h, w), a timestep for each row, to float32. `guidance` is that of models distilled with it.
     pub fn forward(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
-        let (rows, place) = (x.dim(0)?, &self.engine.place);
-        let mut time = sinusoids(timesteps, self.config.channels[0], &place.device)?;
-        if let (Some(project), Some(width)) = (&self.guidance, self.config.guidance_width) {
-            let features = guidance_features(guidance.unwrap_or(1.0), width, &place.device)?;
-            time = time.broadcast_add(&project.forward(&features)?)?;
-        }
-        let [first, second] = &self.time;
-        let mut time = second.forward(&silu(&first.forward(&time)?)?)?;
+        let rows = x.dim(0)?;
+        let mut time = self.time_of(timesteps, guidance.unwrap_or(1.0))?;
         if let Some(added) = &with.added {
             time = time.broadcast_add(added)?;
         }
@@ -322,6 +333,32 @@ impl Unet {
             [x, time, words @ ..] => self.pass(x, time, &Prepared::of_tensors(words)),
             _ => candle_core::bail!("the U-Net was given too little"),
         })
+    }
+
+    /// The embedded timesteps (rows, width), computed once.
+    fn time_of(&self, timesteps: &[f32], guidance: f32) -> Result<Tensor> {
+        let key = TimeKey {
+            timesteps: timesteps.iter().map(|t| t.to_bits()).collect(),
+            guidance: self.guidance.as_ref().map(|_| guidance.to_bits()),
+            generation: self.generation,
+        };
+        let mut known = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, time)) = known.iter().find(|(known, _)| *known == key) {
+            return Ok(time.clone());
+        }
+        let device = &self.engine.place.device;
+        let mut time = sinusoids(timesteps, self.config.channels[0], device)?;
+        if let (Some(project), Some(width)) = (&self.guidance, self.config.guidance_width) {
+            let features = guidance_features(guidance, width, device)?;
+            time = time.broadcast_add(&project.forward(&features)?)?;
+        }
+        let [first, second] = &self.time;
+        let time = second.forward(&silu(&first.forward(&time)?)?)?;
+        if known.len() == KEPT_TIMES {
+            known.pop_front();
+        }
+        known.push_back((key, time.clone()));
+        Ok(time)
     }
 
     /// All rows in one pass, as tensors; `time` (rows, width).
