@@ -13,7 +13,7 @@ use wavedream::{
     Stamp,
     diffusion::{Conditioning, Picture, load},
     kernels::{
-        Activation, Affine, Conv, Conv3, ConvShape, Element, Finish, Grid, Instructions, Pool, Target, Winograd,
+        Activation, Affine, Conv, Conv3, ConvShape, Element, Finish, Grid, Instructions, Pool, Target, Tiles, Winograd,
         physical_cores,
     },
     latent::{Latent, Shape},
@@ -38,7 +38,8 @@ fn convolutions(c: &mut Criterion) {
             let mut output = Grid::new(outputs, side, side);
             let weight = |o, t, c| (o + 2 * t + 3 * c) as f32 * 1e-4;
             let direct = Conv3::Direct(Conv::new(set, ConvShape::conv3x3(inputs, outputs), weight));
-            let winograd = Conv3::Winograd(Winograd::new(set, Element::Float32, [inputs, outputs], false, weight));
+            let winograd =
+                Conv3::Winograd(Winograd::new(set, Tiles::Four, Element::Float32, [inputs, outputs], false, weight));
             let affine = Affine::bias(&vec![0.1; outputs]);
             group.throughput(Throughput::Elements(flops(inputs, outputs, side)));
             for (way, conv) in [("direct", direct), ("Winograd", winograd)] {

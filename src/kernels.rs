@@ -62,4 +62,4 @@ pub use number::{Formulas, Number, Sixteen};
 pub use pool::{Pool, physical_cores};
 pub use recorded::{Recordings, apart_from_recordings};
 pub use tokens::Parts;
-pub use winograd::Winograd;
+pub use winograd::{Tiles, Winograd};

@@ -11,7 +11,7 @@ use super::{
     grid::{Form, Grid},
     instructions::Instructions,
     tokens::Parts,
-    winograd::Winograd,
+    winograd::{Tiles, Winograd},
 };
 
 pub use super::tile::Activation;
@@ -328,24 +328,25 @@ impl Conv3 {
         let makes = if paints { Makes::Paint } else { Makes::Channels };
         let shape = ConvShape::conv3x3(inputs, outputs).makes(makes);
         let winograd = inputs * outputs / LANES * element.words() <= WINOGRAD_UP_TO && shape.fits_winograd();
-        Self::of(set, if winograd { shape.of(element) } else { shape }, winograd, weight)
+        let shape = if winograd { shape.of(element) } else { shape };
+        Self::of(set, shape, winograd.then_some(Tiles::Four), weight)
     }
     /// Of a 3x3 shape with stride 1, by Winograd's way if that is wanted, the channels are whole blocks, and numbers have
-    /// more digits than bfloat16. It was measured to be faster than the direct way for any number of channels on maps of
-    /// 16 x 16 pixels and more, where four times the weights are worth their way from memory.
+    /// more digits than bfloat16. It was measured to be faster than the direct way for any number of channels: in tiles of
+    /// four outputs on maps of 32 x 32 pixels and more, where four times the weights are worth their way from memory, and
+    /// in tiles of two on smaller ones.
     pub fn of(
         set: Instructions,
         shape: ConvShape,
-        winograd: bool,
+        winograd: Option<Tiles>,
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        if winograd && shape.fits_winograd() {
-            let paints = shape.makes == Makes::Paint;
-            let sides = [shape.inputs.len() * LANES, shape.outputs];
-            Self::Winograd(Winograd::new(set, shape.element, sides, paints, weight))
-        } else {
-            Self::Direct(Conv::new(set, shape, weight))
-        }
+        let Some(tiles) = winograd.filter(|_| shape.fits_winograd()) else {
+            return Self::Direct(Conv::new(set, shape, weight));
+        };
+        let paints = shape.makes == Makes::Paint;
+        let sides = [shape.inputs.len() * LANES, shape.outputs];
+        Self::Winograd(Winograd::new(set, tiles, shape.element, sides, paints, weight))
     }
     pub fn run(&self, pool: &Pool, input: &Grid, finish: Finish, target: Target) {
         match self {

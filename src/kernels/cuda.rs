@@ -24,7 +24,7 @@ use candle_core::{
     CudaDevice, Device, Result, Tensor,
     cuda::cudarc::{
         driver::{
-            CudaContext,
+            CudaContext, CudaStream,
             result::{device as cards_of_driver, mem_pool},
             sys::{CUdevice_attribute, CUevent_flags, CUmemPool_attribute},
         },
@@ -57,9 +57,13 @@ pub fn open(card: usize) -> Result<(Device, String)> {
     Ok((Device::Cuda(device), name))
 }
 
-/// A moment in the work of a card, with its time.
+/// A moment in the work of a card, with its time. Who waits for it sleeps: a show has other things to do on that core.
 pub fn event(device: &CudaDevice) -> Result<Event> {
-    device.cuda_stream().record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(candle_core::Error::wrap)
+    event_of(&device.cuda_stream())
+}
+
+fn event_of(stream: &CudaStream) -> Result<Event> {
+    stream.record_event(Some(CUevent_flags::CU_EVENT_BLOCKING_SYNC)).map_err(candle_core::Error::wrap)
 }
 
 /// Lets the driver keep memory that is freed for what is allocated next. By itself it gives all of it back whenever the

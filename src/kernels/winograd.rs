@@ -6,13 +6,16 @@
 //! all of it stays there. A larger filter is read once a map: all tiles are transformed, then each frequency multiplied,
 //! then all transformed back. It costs a digit of precision: about 1e-6 of the result; in float16 about 6e-3,
 //! most of it by the sums.
+//!
+//! Where maps are small and filters large, the way of the filter from memory is what takes the time. There tiles are of
+//! 2x2 outputs, F(2x2, 3x3): 16 numbers instead of nine, for four ninths of the multiplications.
 
 mod transforms;
 
 use std::cell::RefCell;
 
 use rayon::prelude::*;
-use transforms::{Backward, Filter, Forward};
+use transforms::{Backward, Cut, Filter, Forward, Transform};
 
 use super::{
     Activation, Element, Finish, Instructions, Pool, Target,
@@ -25,10 +28,24 @@ use super::{
     tile::{Finish as TileFinish, Gather, Segment, To, cut},
 };
 
-/// Outputs and inputs a side of a tile.
-const OUT: usize = 4;
-const IN: usize = 6;
-const FREQUENCIES: usize = IN * IN;
+/// Outputs a side of a tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiles {
+    /// For small maps and large filters.
+    Two,
+    Four,
+}
+
+impl Tiles {
+    /// Of a filter.
+    fn frequencies(self) -> usize {
+        match self {
+            Self::Two => 4 * 4,
+            Self::Four => 6 * 6,
+        }
+    }
+}
+
 /// Tiles at a time: three rounds of the widest micro-kernel.
 const AT_ONCE: usize = 42;
 /// Numbers in a transformed filter up to which it stays in 2 MB of second-level cache beside the tiles.
@@ -44,6 +61,7 @@ thread_local! {
 /// A 3x3 convolution with stride 1 whose channels are multiples of 16.
 pub struct Winograd {
     instructions: Instructions,
+    tiles: Tiles,
     /// Blocks of input and output, and of outputs that are multiplied together.
     inputs: usize,
     outputs: usize,
@@ -60,6 +78,7 @@ impl Winograd {
     /// of inputs and filter are kept as `element`.
     pub fn new(
         instructions: Instructions,
+        tiles: Tiles,
         element: Element,
         [inputs, outputs]: [usize; 2],
         paints: bool,
@@ -72,13 +91,18 @@ impl Winograd {
         );
         let group = instructions.group(outputs / LANES, element.words());
         let words = inputs / LANES * element.words();
-        let mut weights = Floats::zeros(FREQUENCIES * words * outputs);
+        let frequencies = tiles.frequencies();
+        let mut weights = Floats::zeros(frequencies * words * outputs);
         let pack = |(i, out): (usize, &mut [f32])| {
-            let lanes = (group * LANES).min(outputs - i * group * LANES);
-            instructions.enter(Filter { weight: &weight, first: i * group * LANES, lanes, inputs, element, out });
+            let (weight, first) = (&weight, i * group * LANES);
+            let lanes = (group * LANES).min(outputs - first);
+            match tiles {
+                Tiles::Two => instructions.enter(Filter::<_, 2, 4> { weight, first, lanes, inputs, element, out }),
+                Tiles::Four => instructions.enter(Filter::<_, 4, 6> { weight, first, lanes, inputs, element, out }),
+            }
         };
-        weights.par_chunks_mut((FREQUENCIES * words * group * LANES).max(1)).enumerate().for_each(pack);
-        Self { instructions, inputs: inputs / LANES, outputs: outputs / LANES, group, paints, element, weights }
+        weights.par_chunks_mut((frequencies * words * group * LANES).max(1)).enumerate().for_each(pack);
+        Self { instructions, tiles, inputs: inputs / LANES, outputs: outputs / LANES, group, paints, element, weights }
     }
 
     /// Of its packed weights.
@@ -107,6 +131,22 @@ impl Winograd {
     }
 
     fn run_on(&self, pool: &Pool, input: &Grid, times: usize, finish: Finish, target: Target) {
+        match self.tiles {
+            Tiles::Two => self.run_cut::<2, 4>(pool, input, times, finish, target),
+            Tiles::Four => self.run_cut::<4, 6>(pool, input, times, finish, target),
+        }
+    }
+
+    fn run_cut<const OUT: usize, const IN: usize>(
+        &self,
+        pool: &Pool,
+        input: &Grid,
+        times: usize,
+        finish: Finish,
+        target: Target,
+    ) where
+        Cut<OUT, IN>: Transform<OUT, IN>,
+    {
         assert!(input.lanes == LANES && input.border == 1 && input.blocks >= self.inputs, "input of a convolution");
         assert!(self.element_of(input) == input.element, "numbers of the input");
         assert!(matches!(target, Target::Grid(_) | Target::Bytes(_)), "no shuffle after a 3x3 convolution");
@@ -116,7 +156,7 @@ impl Winograd {
         let makes = if self.paints { Makes::Paint } else { Makes::Channels };
         let out = Out::new(target, finish.plus, self.outputs, height, width, makes);
         let tiles = rows * columns;
-        let call = |size| Call { layer: self, input, times, height, width, finish, out, columns, size };
+        let call = |size| Call::<OUT, IN> { layer: self, input, times, height, width, finish, out, columns, size };
         if self.weights.len() > CACHED {
             return call(tiles).whole(pool);
         }
@@ -131,7 +171,7 @@ impl Winograd {
 }
 
 /// A layer on maps of one size.
-struct Call<'a> {
+struct Call<'a, const OUT: usize, const IN: usize> {
     layer: &'a Winograd,
     input: &'a Grid,
     /// Pixels each way that a pixel of the input becomes; then the size of what is convolved.
@@ -145,7 +185,12 @@ struct Call<'a> {
     size: usize,
 }
 
-impl Call<'_> {
+impl<const OUT: usize, const IN: usize> Call<'_, OUT, IN>
+where
+    Cut<OUT, IN>: Transform<OUT, IN>,
+{
+    const FREQUENCIES: usize = IN * IN;
+
     /// Floats from a frequency to the next, on the way there and back.
     fn strides(&self) -> (usize, usize) {
         let words = self.layer.element.words();
@@ -156,13 +201,13 @@ impl Call<'_> {
     fn piece(&self, scratch: &mut Floats, first: usize, tiles: usize) {
         let layer = self.layer;
         let (there, back) = self.strides();
-        if scratch.len() < FREQUENCIES * (there + back) {
-            *scratch = Floats::zeros(FREQUENCIES * (there + back));
+        if scratch.len() < Self::FREQUENCIES * (there + back) {
+            *scratch = Floats::zeros(Self::FREQUENCIES * (there + back));
         }
-        let (inputs, sums) = scratch.split_at_mut(FREQUENCIES * there);
+        let (inputs, sums) = scratch.split_at_mut(Self::FREQUENCIES * there);
         let (inputs, sums) = (inputs.as_mut_ptr(), sums.as_mut_ptr());
         layer.instructions.enter(Forward { call: self, tiles: first..first + tiles, to: inputs, stride: there });
-        for frequency in 0..FREQUENCIES {
+        for frequency in 0..Self::FREQUENCIES {
             // SAFETY: there is room for `tiles` tiles of every block at every frequency.
             unsafe { self.multiply(frequency, 0..layer.outputs, tiles, inputs, sums) };
         }
@@ -173,8 +218,8 @@ impl Call<'_> {
     fn whole(&self, pool: &Pool) {
         let layer = self.layer;
         let ((there, back), tiles) = (self.strides(), self.size);
-        let mut scratch = pool.scratch(FREQUENCIES * (there + back));
-        let (inputs, sums) = scratch.split_at_mut(FREQUENCIES * there);
+        let mut scratch = pool.scratch(Self::FREQUENCIES * (there + back));
+        let (inputs, sums) = scratch.split_at_mut(Self::FREQUENCIES * there);
         let (inputs, sums) = (Scattered(inputs.as_mut_ptr()), Scattered(sums.as_mut_ptr()));
         let pieces = (tiles.div_ceil(8)).min(8 * pool.threads());
         let part = |piece: usize| piece * tiles / pieces..(piece + 1) * tiles / pieces;
@@ -183,7 +228,7 @@ impl Call<'_> {
             layer.instructions.enter(Forward { call: self, tiles, to, stride: there });
         });
         let halves = if layer.outputs >= 4 * layer.group { 2 } else { 1 };
-        pool.run(FREQUENCIES * halves, &|piece, _| {
+        pool.run(Self::FREQUENCIES * halves, &|piece, _| {
             let (frequency, half) = (piece / halves, piece % halves);
             let groups = layer.outputs.div_ceil(layer.group);
             let start = |half: usize| (half * groups / halves * layer.group).min(layer.outputs);
@@ -235,7 +280,7 @@ impl Call<'_> {
         let filter = layer.inputs * words * LANES;
         for group in outputs.step_by(layer.group) {
             let blocks = layer.group.min(layer.outputs - group);
-            let weights = &layer.weights[filter * (FREQUENCIES * group + frequency * blocks)..];
+            let weights = &layer.weights[filter * (Self::FREQUENCIES * group + frequency * blocks)..];
             for (x, pixels) in cut(tiles, L::widest(blocks, words)) {
                 let gather = Gather {
                     x: from.wrapping_add(frequency * there + x * words),

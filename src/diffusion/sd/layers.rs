@@ -18,6 +18,7 @@ use super::{
     beside::{Beside, Packing, Shape as BesideShape},
     files::Tensors,
 };
+use crate::kernels::Tiles;
 
 pub use conv::{After, Conv3, Double, Down, Quarters};
 pub use engine::{Engine, Work, each_row, tensor_of};
@@ -26,20 +27,47 @@ pub use norm::{GroupNorm, LayerNorm};
 
 pub use ops::{add_into, gelu, gelu_gate, group_norm, group_norm_silu_into, layer_norm, quick_gelu, silu, softmax};
 
+/// How large the maps of some layers are, in pictures of the size that a model is made for: the smaller, the more their
+/// weights cost beside their sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapSize {
+    Large,
+    /// Some hundred pixels.
+    Small,
+    /// Some dozen.
+    Coarse,
+}
+
+impl MapSize {
+    /// Of a level of a U-Net, finest first. One of four levels begins at 64 x 64, one of three at 128 x 128.
+    pub fn of_level(level: usize, levels: usize) -> Self {
+        match level {
+            0 | 1 => Self::Large,
+            2 if levels < 4 => Self::Large,
+            2 => Self::Small,
+            _ => Self::Coarse,
+        }
+    }
+
+    /// How Winograd's way cuts them best, measured with filters of 1280 channels.
+    pub fn tiles(self) -> Tiles {
+        if self == Self::Large { Tiles::Four } else { Tiles::Two }
+    }
+}
+
 /// A place in the tensors of a part: a prefix that grows on the way down.
 #[derive(Clone)]
 pub struct At<'a> {
     pub tensors: &'a Tensors,
     /// What the part's packed layers run on.
     pub engine: &'a Engine,
-    /// The maps here are of some dozen pixels.
-    pub coarse: bool,
+    pub maps: MapSize,
     path: String,
 }
 
 impl<'a> At<'a> {
     pub fn root(tensors: &'a Tensors, engine: &'a Engine) -> Self {
-        Self { tensors, engine, coarse: false, path: String::new() }
+        Self { tensors, engine, maps: MapSize::Large, path: String::new() }
     }
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
@@ -64,9 +92,9 @@ impl<'a> At<'a> {
     pub fn on(&self, engine: &'a Engine) -> Self {
         Self { engine, ..self.clone() }
     }
-    /// The same place for layers of maps of some dozen pixels, whose weights are worth more than their sums.
-    pub fn coarse(&self, coarse: bool) -> Self {
-        Self { coarse, ..self.clone() }
+    /// The same place for layers of maps of another size.
+    pub fn of_maps(&self, maps: MapSize) -> Self {
+        Self { maps, ..self.clone() }
     }
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }

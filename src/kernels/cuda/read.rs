@@ -63,7 +63,7 @@ impl Reader {
             let from = super::ops::contiguous(storage.as_cuda_slice::<u8>()?, layout)?;
             self.stream.join(&device.cuda_stream()).map_err(Error::wrap)?;
             self.stream.memcpy_dtoh(&from, &mut slot.bytes).map_err(Error::wrap)?;
-            slot.there = Some(self.stream.record_event(None).map_err(Error::wrap)?);
+            slot.there = Some(super::event_of(&self.stream)?);
         }
         Ok(Coming { slot: Some(slot), free: Arc::clone(&self.free) })
     }

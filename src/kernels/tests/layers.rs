@@ -50,8 +50,9 @@ fn winograds_way_equals_the_naive_convolution_and_paints_too() {
             let weight = r.values(o * i * 9);
             let (mul, add) = (r.values(o), r.values(o));
             let (mut out, before) = random_grid(r, o, h, w);
-            let conv =
-                Winograd::new(set, Element::Float32, [i, o], round % 2 == 0, |o, t, c| weight[(o * i + c) * 9 + t]);
+            let tiles = [Tiles::Two, Tiles::Four][round / 2 % 2];
+            let weigh = |o: usize, t: usize, c: usize| weight[(o * i + c) * 9 + t];
+            let conv = Winograd::new(set, tiles, Element::Float32, [i, o], round % 2 == 0, weigh);
             a_doubled_map_is_convolved_as_if_it_existed(set, pool, &conv, &map, &weight, o);
             let affine = Affine::new(&mul, &add);
             let finish = Finish::plain(&affine).before(Activation::Relu).accumulate().after(Activation::Silu);

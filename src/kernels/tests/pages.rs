@@ -99,11 +99,13 @@ fn winograds_transforms_stay_inside_their_memory() {
             let (h, w) = (r.whole(1, 9), r.whole(1, 17));
             let from =
                 grid(r, set, pool, Form { channels: i, height: h, width: w, border: 1, element: Element::Float32 });
-            let conv = Winograd::new(set, element, [i, o], false, |_, _, _| 1.0);
-            let affine = Affine::bias(&vec![0.0; o]);
-            let (mut to, mut twice) = (Grid::new(o, h, w), Grid::new(o, 2 * h, 2 * w));
-            conv.run(pool, &from, Finish::plain(&affine), Target::Grid(&mut to));
-            conv.run_doubled(pool, &from, Finish::plain(&affine), Target::Grid(&mut twice));
+            for tiles in [Tiles::Two, Tiles::Four] {
+                let conv = Winograd::new(set, tiles, element, [i, o], false, |_, _, _| 1.0);
+                let affine = Affine::bias(&vec![0.0; o]);
+                let (mut to, mut twice) = (Grid::new(o, h, w), Grid::new(o, 2 * h, 2 * w));
+                conv.run(pool, &from, Finish::plain(&affine), Target::Grid(&mut to));
+                conv.run_doubled(pool, &from, Finish::plain(&affine), Target::Grid(&mut twice));
+            }
         }
     });
 }

@@ -268,13 +268,16 @@ fn winograds_way_in_float16_costs_a_digit() {
             values.iter_mut().for_each(|v| *v *= scale);
             grid.fill_from(&values);
             let weight: Vec<f32> = r.values(o * i * 9).iter().map(|v| v * 0.05).collect();
-            let conv = Winograd::new(set, Element::Float16, [i, o], false, |o, t, c| weight[(o * i + c) * 9 + t]);
-            let mut out = Grid::new(o, h, w);
-            conv.run(pool, &grid, Finish::plain(&Affine::bias(&vec![0.0; o])), Target::Grid(&mut out));
             let map = Map { channels: i, height: h, width: w, values };
             let expected: Vec<f32> = naive::conv(&map, &weight, o, 3, 1).iter().map(|v| *v as f32).collect();
-            let e = error(&planar(&out, o), &expected);
-            assert!(e < 8e-3, "{} {i}->{o} {h}x{w} of {scale}: {e}", set.name());
+            for (tiles, limit) in [(Tiles::Four, 8e-3), (Tiles::Two, 5e-3)] {
+                let weigh = |o: usize, t: usize, c: usize| weight[(o * i + c) * 9 + t];
+                let conv = Winograd::new(set, tiles, Element::Float16, [i, o], false, weigh);
+                let mut out = Grid::new(o, h, w);
+                conv.run(pool, &grid, Finish::plain(&Affine::bias(&vec![0.0; o])), Target::Grid(&mut out));
+                let e = error(&planar(&out, o), &expected);
+                assert!(e < limit, "{} {i}->{o} {h}x{w} of {scale}, {tiles:?}: {e}", set.name());
+            }
         }
     });
 }
@@ -317,9 +320,9 @@ fn maps_of_halves_are_read_and_added_as_their_numbers() {
             let weight = r.values(o * i * 9);
             let weight = |o: usize, t: usize, c: usize| weight[(o * i + c) * 9 + t];
             let affine = Affine::bias(&vec![0.5; o]);
-            let mut ways = vec![Conv3::of(set, ConvShape::conv3x3(i, o).of(element), false, weight)];
+            let mut ways = vec![Conv3::of(set, ConvShape::conv3x3(i, o).of(element), None, weight)];
             if element != Element::Bfloat16 {
-                ways.push(Conv3::of(set, ConvShape::conv3x3(i, o).of(element), true, weight));
+                ways.push(Conv3::of(set, ConvShape::conv3x3(i, o).of(element), Some(Tiles::Four), weight));
             }
             for conv in ways {
                 let paint = |from: &Grid, plus: &Grid| {

@@ -1,6 +1,6 @@
 //! Winograd's transforms of tiles: inputs to frequencies, and frequencies of the sums to outputs.
 
-use super::{Call, FREQUENCIES, IN, OUT};
+use super::Call;
 use crate::kernels::{
     Element,
     conv::Out,
@@ -8,24 +8,88 @@ use crate::kernels::{
     lanes::{Lanes, Task},
 };
 
+/// Tiles of `OUT` outputs a side, of `IN` inputs a side.
+pub(super) struct Cut<const OUT: usize, const IN: usize>;
+
+/// The transforms along a side.
+pub(super) trait Transform<const OUT: usize, const IN: usize> {
+    /// Filter to frequencies.
+    const FILTER: [[f64; 3]; IN];
+    /// Inputs to frequencies.
+    fn forward<L: Lanes>(l: L, d: [L::V; IN]) -> [L::V; IN];
+    /// Frequencies to outputs.
+    fn backward<L: Lanes>(l: L, m: [L::V; IN]) -> [L::V; OUT];
+}
+
+/// A polynomial of the filter at a point, divided by the point's distances from the others.
+const fn at(point: f64, others: f64) -> [f64; 3] {
+    [1.0 / others, point / others, point * point / others]
+}
+
 /// The polynomials are taken at 0, +-P, +-Q and infinity. With 5/8 and 3/2 the rounding of frequencies grows to half of
 /// what it does with the usual 1 and 2 (measured over a grid of pairs), and all factors are exact.
 const P: f32 = 0.625;
 const Q: f32 = 1.5;
 
-/// Filter to frequencies.
-const G: [[f64; 3]; IN] = {
-    const fn at(point: f64, others: f64) -> [f64; 3] {
-        [1.0 / others, point / others, point * point / others]
+impl Transform<4, 6> for Cut<4, 6> {
+    const FILTER: [[f64; 3]; 6] = {
+        let (p, q) = (P as f64, Q as f64);
+        let (pp, qq) = (p * p, q * q);
+        let (of_p, of_q) = (2.0 * pp * (pp - qq), 2.0 * qq * (qq - pp));
+        [at(0.0, pp * qq), at(p, of_p), at(-p, of_p), at(q, of_q), at(-q, of_q), [0.0, 0.0, 1.0]]
+    };
+
+    #[inline(always)]
+    fn forward<L: Lanes>(l: L, d: [L::V; 6]) -> [L::V; 6] {
+        let (pp, qq) = (P * P, Q * Q);
+        let (minus_pp, minus_qq, sum) = (l.splat(-pp), l.splat(-qq), l.splat(-pp - qq));
+        let product = l.splat(pp * qq);
+        // Even and odd powers, of which the points of either sign are sum and difference.
+        let (even_p, odd_p) = (l.fma(d[2], minus_qq, d[4]), l.fma(d[1], minus_qq, d[3]));
+        let (even_q, odd_q) = (l.fma(d[2], minus_pp, d[4]), l.fma(d[1], minus_pp, d[3]));
+        [
+            l.fma(d[0], product, l.fma(d[2], sum, d[4])),
+            l.fma(odd_p, l.splat(P), even_p),
+            l.fma(odd_p, l.splat(-P), even_p),
+            l.fma(odd_q, l.splat(Q), even_q),
+            l.fma(odd_q, l.splat(-Q), even_q),
+            l.fma(d[1], product, l.fma(d[3], sum, d[5])),
+        ]
     }
-    let (p, q) = (P as f64, Q as f64);
-    let (pp, qq) = (p * p, q * q);
-    let (of_p, of_q) = (2.0 * pp * (pp - qq), 2.0 * qq * (qq - pp));
-    [at(0.0, pp * qq), at(p, of_p), at(-p, of_p), at(q, of_q), at(-q, of_q), [0.0, 0.0, 1.0]]
-};
+
+    #[inline(always)]
+    fn backward<L: Lanes>(l: L, m: [L::V; 6]) -> [L::V; 4] {
+        let minus_one = l.splat(-1.0);
+        let (even_p, odd_p) = (l.add(m[1], m[2]), l.fma(m[2], minus_one, m[1]));
+        let (even_q, odd_q) = (l.add(m[3], m[4]), l.fma(m[4], minus_one, m[3]));
+        [
+            l.add(m[0], l.add(even_p, even_q)),
+            l.fma(odd_q, l.splat(Q), l.mul(odd_p, l.splat(P))),
+            l.fma(even_q, l.splat(Q * Q), l.mul(even_p, l.splat(P * P))),
+            l.fma(odd_q, l.splat(Q * Q * Q), l.fma(odd_p, l.splat(P * P * P), m[5])),
+        ]
+    }
+}
+
+/// At 0, 1, -1 and infinity.
+impl Transform<2, 4> for Cut<2, 4> {
+    const FILTER: [[f64; 3]; 4] = [at(0.0, -1.0), at(1.0, 2.0), at(-1.0, 2.0), [0.0, 0.0, 1.0]];
+
+    #[inline(always)]
+    fn forward<L: Lanes>(l: L, d: [L::V; 4]) -> [L::V; 4] {
+        let minus_one = l.splat(-1.0);
+        [l.fma(d[0], minus_one, d[2]), l.add(d[2], d[1]), l.fma(d[1], minus_one, d[2]), l.fma(d[1], minus_one, d[3])]
+    }
+
+    #[inline(always)]
+    fn backward<L: Lanes>(l: L, m: [L::V; 4]) -> [L::V; 2] {
+        let odd = l.fma(m[2], l.splat(-1.0), m[1]);
+        [l.add(m[0], l.add(m[1], m[2])), l.add(odd, m[3])]
+    }
+}
 
 /// The filters of some outputs to frequencies, in float64: a packed group of blocks.
-pub(super) struct Filter<'a, F> {
+pub(super) struct Filter<'a, F, const OUT: usize, const IN: usize> {
     pub weight: &'a F,
     pub first: usize,
     pub lanes: usize,
@@ -35,12 +99,16 @@ pub(super) struct Filter<'a, F> {
     pub out: &'a mut [f32],
 }
 
-impl<F: Fn(usize, usize, usize) -> f32> Task for Filter<'_, F> {
+impl<F: Fn(usize, usize, usize) -> f32, const OUT: usize, const IN: usize> Task for Filter<'_, F, OUT, IN>
+where
+    Cut<OUT, IN>: Transform<OUT, IN>,
+{
     type Out = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, _: L) {
         let size = self.inputs / LANES * self.element.words() * self.lanes;
+        let by = <Cut<OUT, IN> as Transform<OUT, IN>>::FILTER;
         for c in 0..self.inputs {
             for block in (0..self.lanes).step_by(LANES) {
                 let mut g = [[0.0_f64; LANES]; 9];
@@ -54,12 +122,12 @@ impl<F: Fn(usize, usize, usize) -> f32> Task for Filter<'_, F> {
                     for x in 0..3 {
                         for lane in 0..LANES {
                             half[u][x][lane] =
-                                G[u][0] * g[x][lane] + G[u][1] * g[3 + x][lane] + G[u][2] * g[6 + x][lane];
+                                by[u][0] * g[x][lane] + by[u][1] * g[3 + x][lane] + by[u][2] * g[6 + x][lane];
                         }
                     }
                 }
-                for f in 0..FREQUENCIES {
-                    let (h, v) = (&half[f / IN], G[f % IN]);
+                for f in 0..IN * IN {
+                    let (h, v) = (&half[f / IN], by[f % IN]);
                     let sum = |lane: usize| (h[0][lane] * v[0] + h[1][lane] * v[1] + h[2][lane] * v[2]) as f32;
                     if self.element == Element::Float32 {
                         let out = &mut self.out[f * size + c * self.lanes + block..][..LANES];
@@ -80,11 +148,11 @@ impl<F: Fn(usize, usize, usize) -> f32> Task for Filter<'_, F> {
 }
 
 #[repr(align(64))]
-struct Square<const R: usize>([[[f32; LANES]; IN]; R]);
+struct Square<const R: usize, const C: usize>([[[f32; LANES]; C]; R]);
 
 /// Inputs of some tiles to frequencies: rows, then columns.
-pub(super) struct Forward<'a> {
-    pub call: &'a Call<'a>,
+pub(super) struct Forward<'a, const OUT: usize, const IN: usize> {
+    pub call: &'a Call<'a, OUT, IN>,
     pub tiles: std::ops::Range<usize>,
     /// The first tile's first block at the first frequency; room for [`Call::size`] tiles of each block.
     pub to: *mut f32,
@@ -92,15 +160,18 @@ pub(super) struct Forward<'a> {
     pub stride: usize,
 }
 
-impl Task for Forward<'_> {
+impl<const OUT: usize, const IN: usize> Task for Forward<'_, OUT, IN>
+where
+    Cut<OUT, IN>: Transform<OUT, IN>,
+{
     type Out = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         let (input, element) = (self.call.input, self.call.layer.element);
-        debug_assert!(self.tiles.len() <= self.call.size && self.stride * FREQUENCIES > 0);
-        let mut patch = Square::<IN>([[[0.0; LANES]; IN]; IN]);
-        let mut half = Square::<IN>([[[0.0; LANES]; IN]; IN]);
+        debug_assert!(self.tiles.len() <= self.call.size && self.stride * IN > 0);
+        let mut patch = Square::<IN, IN>([[[0.0; LANES]; IN]; IN]);
+        let mut half = Square::<IN, IN>([[[0.0; LANES]; IN]; IN]);
         // Tile after tile of a block, so that each frequency is written in order.
         for block in 0..self.call.layer.inputs {
             for (i, tile) in self.tiles.clone().enumerate() {
@@ -128,17 +199,17 @@ impl Task for Forward<'_> {
                     }
                     (patch.0[0][0].as_ptr(), 0, IN * LANES, Element::Float32)
                 };
-                // SAFETY: six rows of six pixels lie at `from` (a whole tile with its border of one, or the patch), and
-                // `to` has a place for this block and tile at each of 36 frequencies.
+                // SAFETY: `IN` rows of as many pixels lie at `from` (a whole tile with its border of one, or the patch), and
+                // `to` has a place for this block and tile at each frequency.
                 unsafe {
                     for i in 0..IN {
-                        let d = forward(l, of, from, corner + i * row, LANES);
+                        let d = forward::<L, OUT, IN>(l, of, from, corner + i * row, LANES);
                         for j in 0..IN {
                             l.store(half.0[i][j].as_mut_ptr(), d[j]);
                         }
                     }
                     for j in 0..IN {
-                        let d = forward(l, Element::Float32, half.0[0][j].as_ptr(), 0, IN * LANES);
+                        let d = forward::<L, OUT, IN>(l, Element::Float32, half.0[0][j].as_ptr(), 0, IN * LANES);
                         for i in 0..IN {
                             l.put(element, to.add((i * IN + j) * self.stride), 0, d[i]);
                         }
@@ -149,75 +220,69 @@ impl Task for Forward<'_> {
     }
 }
 
-/// Six inputs of an element, from number `at` on and `step` numbers apart, to six frequencies.
+/// Inputs of an element, from number `at` on and `step` numbers apart, to frequencies.
 ///
 /// # Safety
-/// All six must be readable.
+/// All of them must be readable.
 #[inline(always)]
-unsafe fn forward<L: Lanes>(l: L, element: Element, from: *const f32, at: usize, step: usize) -> [L::V; IN] {
+unsafe fn forward<L: Lanes, const OUT: usize, const IN: usize>(
+    l: L,
+    element: Element,
+    from: *const f32,
+    at: usize,
+    step: usize,
+) -> [L::V; IN]
+where
+    Cut<OUT, IN>: Transform<OUT, IN>,
+{
     let mut d = [l.splat(0.0); IN];
     for i in 0..IN {
         // SAFETY: the caller's promise.
         d[i] = unsafe { l.get(element, from, at + i * step) };
     }
-    let (pp, qq) = (P * P, Q * Q);
-    let (minus_pp, minus_qq, sum) = (l.splat(-pp), l.splat(-qq), l.splat(-pp - qq));
-    let product = l.splat(pp * qq);
-    // Even and odd powers, of which the points of either sign are sum and difference.
-    let (even_p, odd_p) = (l.fma(d[2], minus_qq, d[4]), l.fma(d[1], minus_qq, d[3]));
-    let (even_q, odd_q) = (l.fma(d[2], minus_pp, d[4]), l.fma(d[1], minus_pp, d[3]));
-    [
-        l.fma(d[0], product, l.fma(d[2], sum, d[4])),
-        l.fma(odd_p, l.splat(P), even_p),
-        l.fma(odd_p, l.splat(-P), even_p),
-        l.fma(odd_q, l.splat(Q), even_q),
-        l.fma(odd_q, l.splat(-Q), even_q),
-        l.fma(d[1], product, l.fma(d[3], sum, d[5])),
-    ]
+    <Cut<OUT, IN> as Transform<OUT, IN>>::forward(l, d)
 }
 
-/// Six frequencies, `step` floats apart, to four outputs.
+/// Frequencies, `step` floats apart, to outputs.
 ///
 /// # Safety
-/// All six must be readable.
+/// All of them must be readable.
 #[inline(always)]
-unsafe fn backward<L: Lanes>(l: L, at: *const f32, step: usize) -> [L::V; OUT] {
+unsafe fn backward<L: Lanes, const OUT: usize, const IN: usize>(l: L, at: *const f32, step: usize) -> [L::V; OUT]
+where
+    Cut<OUT, IN>: Transform<OUT, IN>,
+{
     let mut m = [l.splat(0.0); IN];
     for i in 0..IN {
         // SAFETY: the caller's promise.
         m[i] = unsafe { l.load(at.add(i * step)) };
     }
-    let minus_one = l.splat(-1.0);
-    let (even_p, odd_p) = (l.add(m[1], m[2]), l.fma(m[2], minus_one, m[1]));
-    let (even_q, odd_q) = (l.add(m[3], m[4]), l.fma(m[4], minus_one, m[3]));
-    [
-        l.add(m[0], l.add(even_p, even_q)),
-        l.fma(odd_q, l.splat(Q), l.mul(odd_p, l.splat(P))),
-        l.fma(even_q, l.splat(Q * Q), l.mul(even_p, l.splat(P * P))),
-        l.fma(odd_q, l.splat(Q * Q * Q), l.fma(odd_p, l.splat(P * P * P), m[5])),
-    ]
+    <Cut<OUT, IN> as Transform<OUT, IN>>::backward(l, m)
 }
 
 /// Frequencies of the sums to outputs, and what follows the convolution.
-pub(super) struct Backward<'a> {
-    pub call: &'a Call<'a>,
+pub(super) struct Backward<'a, const OUT: usize, const IN: usize> {
+    pub call: &'a Call<'a, OUT, IN>,
     pub tiles: std::ops::Range<usize>,
     /// As [`Forward::to`].
     pub from: *const f32,
     pub stride: usize,
 }
 
-impl Task for Backward<'_> {
+impl<const OUT: usize, const IN: usize> Task for Backward<'_, OUT, IN>
+where
+    Cut<OUT, IN>: Transform<OUT, IN>,
+{
     type Out = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         let (call, finish) = (self.call, self.call.finish);
-        let mut half = Square::<OUT>([[[0.0; LANES]; IN]; OUT]);
+        let mut half = Square::<OUT, IN>([[[0.0; LANES]; IN]; OUT]);
         let mut sums = [
-            Square::<OUT>([[[0.0; LANES]; IN]; OUT]),
-            Square([[[0.0; LANES]; IN]; OUT]),
-            Square([[[0.0; LANES]; IN]; OUT]),
+            Square::<OUT, OUT>([[[0.0; LANES]; OUT]; OUT]),
+            Square([[[0.0; LANES]; OUT]; OUT]),
+            Square([[[0.0; LANES]; OUT]; OUT]),
         ];
         let together = if call.layer.paints { 3 } else { 1 };
         for first in (0..call.layer.outputs).step_by(together) {
@@ -227,17 +292,17 @@ impl Task for Backward<'_> {
                 for (k, sums) in sums[..together].iter_mut().enumerate() {
                     let from = self.from.wrapping_add(((first + k) * call.size + n) * LANES);
                     let (mul, add) = finish.affine.at((first + k) * LANES);
-                    // SAFETY: 36 frequencies of this block and tile lie at `from`; sixteen factors and terms a block.
+                    // SAFETY: all frequencies of this block and tile lie at `from`; sixteen factors and terms a block.
                     unsafe {
                         let (mul, add) = (l.load(mul.as_ptr()), l.load(add.as_ptr()));
                         for j in 0..IN {
-                            let m = backward(l, from.add(j * self.stride), IN * self.stride);
+                            let m = backward::<L, OUT, IN>(l, from.add(j * self.stride), IN * self.stride);
                             for i in 0..OUT {
                                 l.store(half.0[i][j].as_mut_ptr(), m[i]);
                             }
                         }
                         for i in 0..OUT {
-                            let m = backward(l, half.0[i][0].as_ptr(), LANES);
+                            let m = backward::<L, OUT, IN>(l, half.0[i][0].as_ptr(), LANES);
                             for j in 0..OUT {
                                 l.store(sums.0[i][j].as_mut_ptr(), l.fma(m[j], mul, add));
                             }

@@ -2,12 +2,12 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{At, Engine, Work, each_row, shift_maps, tensor_of};
+use super::{At, Engine, MapSize, Work, each_row, shift_maps, tensor_of};
 use crate::{
     diffusion::sd::beside::{Beside, Packing, Shape as BesideShape},
     kernels::{
         self, Activation, Affine, Conv, ConvShape, Element, Finish, Grid, Instructions, Parts, Pool, Tap, Target,
-        Winograd,
+        Tiles, Winograd,
     },
 };
 
@@ -164,7 +164,9 @@ fn add_beside(beside: &Beside, x: &Grid, out: &mut Grid) {
 /// What a convolution of this shape reads and multiplies best.
 fn element_of(at: &At, shape: &ConvShape) -> Element {
     match at.engine.element {
-        Element::Bfloat16 if !at.coarse && shape.fits_winograd() && shape.outputs <= WINOGRAD_BEATS_BFLOAT16 => {
+        Element::Bfloat16
+            if at.maps != MapSize::Coarse && shape.fits_winograd() && shape.outputs <= WINOGRAD_BEATS_BFLOAT16 =>
+        {
             Element::Float32
         }
         element => element,
@@ -207,7 +209,7 @@ impl Conv3 {
         let element = if small { Element::Float32 } else { element_of(at, &shape) };
         let shape = shape.of(element);
         let pack = |engine: &Engine, w: &[f32]| {
-            kernels::Conv3::of(engine.set, shape, !at.coarse, |o, t, c| w[(o * channels + c) * 9 + t])
+            kernels::Conv3::of(engine.set, shape, Some(at.maps.tiles()), |o, t, c| w[(o * channels + c) * 9 + t])
         };
         let kind = Kind::new(at, inputs, outputs, true, pack)?;
         Ok(Self { beside: kind.beside(at, BesideShape::Conv), kind })
@@ -345,11 +347,11 @@ impl Double {
         let element = element_of(at, &shape);
         let shape = shape.of(element);
         let pack = |engine: &Engine, w: &[f32]| {
-            if at.coarse || !shape.fits_winograd() {
+            if at.maps == MapSize::Coarse || !shape.fits_winograd() {
                 return Doubled::Quarters(Quarters::new(engine.set, &shape, inputs, w));
             }
             let weight = |o: usize, t: usize, c: usize| w[(o * inputs + c) * 9 + t];
-            Doubled::Winograd(Winograd::new(engine.set, element, [inputs, outputs], false, weight))
+            Doubled::Winograd(Winograd::new(engine.set, Tiles::Four, element, [inputs, outputs], false, weight))
         };
         let kind = Kind::new(at, Parts::one(inputs), outputs, bias, pack)?;
         Ok(Self { beside: kind.beside(at, BesideShape::Doubling), kind })

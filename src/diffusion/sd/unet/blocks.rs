@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::{Prepared, UnetConfig, transformer::Transformer};
 use crate::{
     diffusion::sd::layers::{
-        After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, Pointwise, add_into, shift_maps,
+        After, At, Conv3, Double, Down, Engine, GroupNorm, Linear, MapSize, Pointwise, add_into, shift_maps,
     },
     kernels::{Element, Grid, Map},
 };
@@ -106,9 +106,6 @@ impl Resnet {
     }
 }
 
-/// From this level on maps are 8 x 8 pixels, of pictures of 512 x 512.
-pub(super) const COARSE: usize = 3;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Down,
@@ -133,7 +130,7 @@ impl Level {
     pub fn new(at: &At, config: &UnetConfig, level: usize, side: Side, slots: &mut usize) -> Result<Self> {
         let UnetConfig { channels, layers, groups, cross, .. } = config;
         let last = channels.len() - 1;
-        let at = &at.coarse(level >= COARSE);
+        let at = &at.of_maps(MapSize::of_level(level, channels.len()));
         let to = channels[level];
         let above = channels[level.saturating_sub(1)];
         let below = channels[(level + 1).min(last)];
@@ -247,7 +244,7 @@ pub struct Middle {
 impl Middle {
     pub fn new(at: &At, config: &UnetConfig, slots: &mut usize) -> Result<Self> {
         let last = config.channels.len() - 1;
-        let at = &at.coarse(last >= COARSE);
+        let at = &at.of_maps(MapSize::of_level(last, config.channels.len()));
         let c = config.channels[last];
         let resnet = |i: usize| {
             Resnet::new(&at.at(format!("resnets.{i}")), c, c, config.groups, 1e-5, Some(config.time_width()))
