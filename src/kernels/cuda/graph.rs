@@ -11,6 +11,7 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
     thread::ThreadId,
 };
@@ -144,6 +145,8 @@ impl Recordings {
                 while state.recorded.len() >= MOST {
                     state.recorded.pop_front();
                 }
+                // One that has to make room must come as often again.
+                state.counted.retain(|(counted, _)| *counted != key);
                 state.recorded.push_back((key, recording));
                 Ok(made)
             }
@@ -170,10 +173,11 @@ impl Recordings {
             let _here = Here::new();
             stream.synchronize().map_err(Error::wrap)?;
             stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).map_err(Error::wrap)?;
-            let recorded = work(&given).and_then(|made| result.slice_set(&made.contiguous()?, 0, 0));
+            let into_result = |made: Tensor| result.slice_set(&made.contiguous()?, 0, 0);
+            let recorded = catch_unwind(AssertUnwindSafe(|| work(&given).and_then(into_result)));
             // Whatever came of it, the stream must not go on recording.
             let graph = stream.end_capture(CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
-            recorded?;
+            recorded.unwrap_or_else(|panic| resume_unwind(panic))?;
             graph.map_err(Error::wrap)?.ok_or_else(|| Error::msg("nothing was recorded"))?
         };
         graph.upload().map_err(Error::wrap)?;
