@@ -156,7 +156,7 @@ fn streams_and_feedback_paint_what_they_paint_on_the_kernels() {
     }
 }
 
-/// A show of forty pictures, in which all changes that may change: some of the work comes often enough to be recorded, and
+/// A show in which all changes that may change: some of the work comes often enough to be recorded, and
 /// what was recorded meets other texts, other LoRAs and other strengths.
 #[test]
 fn what_is_recorded_paints_what_is_painted_step_by_step() {
