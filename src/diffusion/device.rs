@@ -238,11 +238,6 @@ impl Place {
             _ => "float32",
         }
     }
-
-    /// Waits until the device has done what it was given, so that times are those of the work.
-    pub fn finish(&self) -> Result<()> {
-        if self.is_gpu() { self.device.synchronize() } else { Ok(()) }
-    }
 }
 
 /// The first GPU that answers, of those that are built in; a sentence for each kind of which none does.

@@ -16,6 +16,20 @@ pub(super) struct Parcel {
     pub timing: Timing,
 }
 
+impl Parcel {
+    /// Waits for the pixels: the picture, and what it took or why they did not come.
+    pub fn arrive(self) -> (Arc<Picture>, Result<Timing, String>) {
+        let Self { mut picture, arriving, mut timing, .. } = self;
+        let begun = Instant::now();
+        let came = match Arc::get_mut(&mut picture) {
+            Some(picture) => arriving.take(&mut picture.rgba),
+            None => Err("a picture was still in use".to_owned()),
+        };
+        timing.decode_ms += begun.elapsed().as_secs_f32() * 1e3;
+        (picture, came.map(|()| timing))
+    }
+}
+
 /// The handle on the thread that waits for parcels. Dropping it ends the thread after what is under way.
 pub(super) struct Courier {
     parcels: Option<Sender<Parcel>>,
@@ -24,21 +38,18 @@ pub(super) struct Courier {
 }
 
 impl Courier {
-    /// `deliver` is given each picture, or why its pixels did not come.
-    pub fn start(deliver: impl Fn(&Parceled) + Send + 'static) -> std::io::Result<Self> {
+    /// `deliver` is given each picture with its turn and when it was begun, and what it took or why its pixels did not come.
+    pub fn start(
+        deliver: impl Fn(&Arc<Picture>, u64, Instant, Result<Timing, String>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         // One under way and one that waits: more would be older than what the model could make anew.
         let (parcels, coming) = bounded::<Parcel>(1);
         let (back, returned) = bounded(KEPT);
         let body = move || {
-            for Parcel { mut picture, arriving, turn, began, timing } in coming {
-                let began_to_wait = Instant::now();
-                let came = match Arc::get_mut(&mut picture) {
-                    Some(picture) => arriving.take(&mut picture.rgba),
-                    None => Err("a picture was still in use".to_owned()),
-                };
-                let waited_ms = began_to_wait.elapsed().as_secs_f32() * 1e3;
-                let timing = Timing { decode_ms: timing.decode_ms + waited_ms, ..timing };
-                deliver(&Parceled { picture: &picture, came, turn, began, timing });
+            for parcel in coming {
+                let (turn, began) = (parcel.turn, parcel.began);
+                let (picture, made) = parcel.arrive();
+                deliver(&picture, turn, began, made);
                 // Nobody paints over it where there are enough, or once the model is gone.
                 drop(back.try_send(picture));
             }
@@ -69,13 +80,4 @@ impl Drop for Courier {
             let _ = thread.join();
         }
     }
-}
-
-/// A picture that has come, or not.
-pub(super) struct Parceled<'a> {
-    pub picture: &'a Arc<Picture>,
-    pub came: Result<(), String>,
-    pub turn: u64,
-    pub began: Instant,
-    pub timing: Timing,
 }

@@ -160,24 +160,19 @@ impl Inbox {
     ) -> Result<(), (Arc<Picture>, Result<Timing, String>)> {
         if courier.is_none() {
             let (inbox, shared) = (Arc::clone(self), Arc::clone(shared));
-            let started = Courier::start(move |it| {
-                let made = it.came.clone().map(|()| it.timing);
-                inbox.show(&shared, it.picture, it.turn, it.began, made);
+            let started = Courier::start(move |picture, turn, began, made| {
+                inbox.show(&shared, picture, turn, began, made);
             });
             *courier = started.ok();
         }
-        let Err(Parcel { mut picture, arriving, timing, .. }) = (match courier {
+        let sent = match courier {
             Some(courier) => courier.send(parcel),
             None => Err(parcel),
-        }) else {
-            return Ok(());
         };
-        *courier = None;
-        let made = match Arc::get_mut(&mut picture) {
-            Some(canvas) => arriving.take(&mut canvas.rgba).map(|()| timing),
-            None => Err("a picture was still in use".to_owned()),
-        };
-        Err((picture, made))
+        sent.map_err(|parcel| {
+            *courier = None;
+            parcel.arrive()
+        })
     }
 
     /// Shows a picture, or tells why there is none, if the model still plays. False: there is none.
