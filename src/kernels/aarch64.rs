@@ -96,6 +96,8 @@ macro_rules! neon {
             #[inline(always)]
             fn prefetch(self, _at: *const f32) {}
             #[inline(always)]
+            fn prefetch_later(self, _at: *const f32) {}
+            #[inline(always)]
             unsafe fn load(self, at: *const f32) -> V {
                 // SAFETY: the caller's promise; `self` proves the instructions.
                 std::array::from_fn(|i| unsafe { vld1q_f32(at.add(4 * i)) })
@@ -223,6 +225,14 @@ neon!(NeonFp16, "neon,fp16", {
         std::array::from_fn(|i| unsafe { vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(at.add(4 * i)))) })
     }
     #[inline(always)]
+    fn add_float16(self, a: V, mut b: V) -> V {
+        for i in 0..4 {
+            // SAFETY: `self` proves the instructions.
+            b[i] = unsafe { add_halves(a[i], b[i]) };
+        }
+        b
+    }
+    #[inline(always)]
     fn sum_of_float16(self, mut pair: V) -> V {
         for pair in &mut pair {
             // SAFETY: `self` proves the instructions.
@@ -238,6 +248,12 @@ neon!(NeonFp16, "neon,fp16", {
 fn fma_halves(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
     let (a, b, c) = (vreinterpretq_f16_f32(a), vreinterpretq_f16_f32(b), vreinterpretq_f16_f32(c));
     vreinterpretq_f32_f16(vfmaq_f16(c, a, b))
+}
+
+#[target_feature(enable = "neon,fp16")]
+#[inline]
+fn add_halves(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    vreinterpretq_f32_f16(vaddq_f16(vreinterpretq_f16_f32(a), vreinterpretq_f16_f32(b)))
 }
 
 #[target_feature(enable = "neon,fp16")]

@@ -6,6 +6,7 @@
 //! are the scores, and the values as weights whose inputs are the scores.
 
 mod keys;
+mod short;
 mod softmax;
 
 use std::cell::RefCell;
@@ -17,11 +18,13 @@ use super::{
     instructions::on,
     lanes::Lanes,
     pool::Scattered,
-    tile::{Finish, Gather, Segment, To, cut},
+    tile::{Ahead, Finish, Gather, Segment, To, cut},
 };
 
 pub use keys::Keys;
-use softmax::{Divide, Softmax};
+use keys::TOGETHER;
+use short::ShortSoftmax;
+use softmax::{Divide, SoFar, Softmax};
 
 /// Blocks of keys that a tile of queries meets at a time: 28 kB of scores.
 const CHUNK: usize = 32;
@@ -52,7 +55,7 @@ impl Attention {
     /// them. Both grids without border; a key is a pixel. `out` gets `heads * width` channels.
     pub fn run(&mut self, pool: &Pool, queries: &Grid, keys: &Grid, first: usize, out: &mut Grid) {
         let channels = self.heads * self.width;
-        self.keys.pack(pool, (keys, first), (keys, first + channels), self.heads, self.width);
+        self.keys.pack(self.instructions, pool, (keys, first), (keys, first + channels), self.heads, self.width);
         attend(self.instructions, pool, queries, &self.keys, self.width, out);
     }
 }
@@ -125,18 +128,20 @@ impl Call<'_> {
                 let state = &mut states[i * 2 * LANES..(i + 1) * 2 * LANES];
                 // SAFETY: `attend` has compared the grids; the scratch has room for a chunk and a tile.
                 unsafe { on!(self.set, l => self.scores(l, head, chunk.clone(), tile, scores)) };
-                self.set.enter(Softmax {
-                    scores,
-                    // Weights of float32 are written over the scores.
-                    weights: self.queries.is_half().then_some(&mut *weights),
-                    element: self.queries.element,
-                    sums,
-                    state,
-                    blocks: chunk.len(),
-                    queries: tile.queries,
-                    begins: first == 0,
-                });
-                let weights = if self.queries.is_half() { &*weights } else { &*scores };
+                let (blocks, is_half) = (chunk.len(), self.queries.is_half());
+                let so_far = SoFar { queries: tile.queries, begins: first == 0, sums: &mut *sums, state: &mut *state };
+                // Weights of float32 and short ones are written over the scores.
+                let apart = is_half && !self.keys.short;
+                if self.keys.short {
+                    let last = chunk.end == self.keys.blocks && !self.keys.count.is_multiple_of(TOGETHER);
+                    let bounds = last.then_some(&self.keys.mask[..LANES]);
+                    let (groups, scale) = (blocks / 2, self.scale[0]);
+                    self.set.enter(ShortSoftmax { scores, bounds, scale, groups, so_far });
+                } else {
+                    let weights = apart.then_some(&mut *weights);
+                    self.set.enter(Softmax { scores, weights, element: self.queries.element, blocks, so_far });
+                }
+                let weights = if apart { &*weights } else { &*scores };
                 // SAFETY: as above.
                 unsafe { on!(self.set, l => self.values(l, head, chunk.clone(), tile, weights, sums)) };
             }
@@ -187,20 +192,25 @@ impl Call<'_> {
                 next_channel: LANES,
                 next_block: of_key_block,
                 start: std::ptr::null(),
+                ahead: Ahead::NOTHING,
             };
-            let to = To::Blocks {
-                out: scores[(first - chunk.start) * block..].as_mut_ptr(),
-                blocks: [0, block, 2 * block],
-                step: LANES,
-                before: Activation::None,
-                plus: std::ptr::null(),
-                plus_element: Element::Float32,
-                after: Activation::None,
-                element: Element::Float32,
+            let to = if keys.short {
+                To::Pairs { at: scores[(first - chunk.start) / 2 * block..].as_mut_ptr() }
+            } else {
+                To::Blocks {
+                    out: scores[(first - chunk.start) * block..].as_mut_ptr(),
+                    blocks: [0, block, 2 * block],
+                    step: LANES,
+                    before: Activation::None,
+                    plus: std::ptr::null(),
+                    plus_element: Element::Float32,
+                    after: Activation::None,
+                    element: Element::Float32,
+                }
             };
             let finish = Finish { mul: self.scale.as_ptr(), add: keys.mask[first * LANES..].as_ptr(), to };
             // SAFETY: the caller's promise.
-            unsafe { self.tile(l, blocks, tile.queries, &gather, &finish) };
+            unsafe { l.tile(self.queries.element, blocks, tile.queries, words, &gather, &finish) };
         }
     }
 
@@ -217,9 +227,11 @@ impl Call<'_> {
         sums: &mut [f32],
     ) {
         let (words, keys) = (self.words(), self.keys);
-        let mut segments = [Segment { offset: 0, len: words }; CHUNK];
+        // Weights that lie together: those of one block of keys, or of two.
+        let (together, len) = if keys.short { (2, LANES) } else { (1, words) };
+        let mut segments = [Segment { offset: 0, len }; CHUNK];
         for (b, segment) in segments.iter_mut().enumerate() {
-            segment.offset = (b * tile.queries * words) as isize;
+            segment.offset = (b * tile.queries * len) as isize;
         }
         // From a key, or a pair of them, to the next.
         let next_channel = keys.head_blocks * LANES;
@@ -229,23 +241,16 @@ impl Call<'_> {
             let at = sums[first * tile.queries * LANES..].as_mut_ptr();
             let gather = Gather {
                 x: weights.as_ptr(),
-                segments: &segments[..chunk.len()],
+                segments: &segments[..chunk.len() / together],
                 weights: values[first * LANES..].as_ptr(),
                 next_channel,
                 next_block: LANES,
                 start: if chunk.start == 0 { std::ptr::null() } else { at },
+                ahead: Ahead::NOTHING,
             };
             let finish = Finish { mul: self.scale.as_ptr(), add: self.scale.as_ptr(), to: To::Sums { at } };
             // SAFETY: the caller's promise.
-            unsafe { self.tile(l, blocks, tile.queries, &gather, &finish) };
+            unsafe { l.tile(self.queries.element, blocks, tile.queries, len, &gather, &finish) };
         }
-    }
-
-    /// # Safety
-    /// As [`Lanes::tile`].
-    #[inline(always)]
-    unsafe fn tile<L: Lanes>(&self, l: L, blocks: usize, pixels: usize, gather: &Gather, finish: &Finish) {
-        // SAFETY: the caller's promise.
-        unsafe { l.tile(self.queries.element, blocks, pixels, self.words(), gather, finish) };
     }
 }

@@ -97,6 +97,13 @@ impl Instructions {
             _ => element == Element::Float32,
         }
     }
+    /// As [`Lanes::SOFTMAX_OF_FLOAT16`].
+    pub(super) fn has_softmax_of_float16(self) -> bool {
+        fn of<L: Lanes>(_: L) -> bool {
+            L::SOFTMAX_OF_FLOAT16
+        }
+        on!(self, l => of(l))
+    }
     pub(super) fn enter<T: Task>(self, task: T) -> T::Out {
         on!(self, l => l.enter(task))
     }

@@ -74,6 +74,55 @@ pub(super) trait Lanes: Copy + Send + Sync {
     fn sum_of_float16(self, _pair: Self::V) -> Self::V {
         no_float16()
     }
+    /// In each lane the sum of the two float16 of `a` in its low half and that of `b` in its high half.
+    ///
+    /// # Panics
+    /// As [`Lanes::fma_float16`], and where tiles of float16 have one block.
+    fn pair_of_sums(self, _a: Self::V, _b: Self::V) -> Self::V {
+        no_float16()
+    }
+    /// The same float16 in all halves.
+    #[inline(always)]
+    fn splat_float16(self, x: f32) -> Self::V {
+        self.splat(f32::from_bits(u32::from(Element::Float16.half_of(x)) * 0x1_0001))
+    }
+    /// In each half a + b, of float16.
+    ///
+    /// # Panics
+    /// As [`Lanes::fma_float16`].
+    fn add_float16(self, _a: Self::V, _b: Self::V) -> Self::V {
+        no_float16()
+    }
+    /// In each half the larger float16; `b` where `a` is none.
+    ///
+    /// # Panics
+    /// As [`Lanes::pair_of_sums`].
+    fn max_float16(self, _a: Self::V, _b: Self::V) -> Self::V {
+        no_float16()
+    }
+    /// In each half the smaller float16; `b` where `a` is none.
+    ///
+    /// # Panics
+    /// As [`Lanes::pair_of_sums`].
+    fn min_float16(self, _a: Self::V, _b: Self::V) -> Self::V {
+        no_float16()
+    }
+    /// In each half 2 to the power of the float16, to about a unit of its last place.
+    ///
+    /// # Panics
+    /// As [`Lanes::pair_of_sums`].
+    fn exp2_float16(self, _x: Self::V) -> Self::V {
+        no_float16()
+    }
+    /// The float16 in the low halves of the lanes, and those in the high halves.
+    ///
+    /// # Panics
+    /// As [`Lanes::pair_of_sums`].
+    fn widened(self, _pairs: Self::V) -> [Self::V; 2] {
+        no_float16()
+    }
+    /// Whether it has what a softmax of float16 takes.
+    const SOFTMAX_OF_FLOAT16: bool = false;
     /// Rounds to bfloat16, to even between two.
     ///
     /// # Safety
@@ -137,6 +186,8 @@ pub(super) trait Lanes: Copy + Send + Sync {
     }
     /// Asks for the line of `at`, which may be anywhere.
     fn prefetch(self, at: *const f32);
+    /// The same for later: into the second-level cache.
+    fn prefetch_later(self, at: *const f32);
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// 1 / a, to about float32 precision.

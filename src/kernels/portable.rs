@@ -51,6 +51,8 @@ impl Lanes for Portable {
     #[inline(always)]
     fn prefetch(self, _at: *const f32) {}
     #[inline(always)]
+    fn prefetch_later(self, _at: *const f32) {}
+    #[inline(always)]
     fn low_half(self, a: V) -> V {
         a.map(|a| f32::from_bits(a.to_bits() << 16))
     }

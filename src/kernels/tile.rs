@@ -36,7 +36,37 @@ pub(super) struct Gather<'a> {
     pub next_block: usize,
     /// Sums so far, `[block][pixel][16]` as [`To::Sums`] leaves them; null for none.
     pub start: *const f32,
+    pub ahead: Ahead,
 }
+
+/// Weights that come next, asked for while these are multiplied. Those of a large layer come from memory, and whoever
+/// waits for them there does not multiply.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead {
+    from: *const f32,
+    /// Cache lines at each segment.
+    lines: usize,
+}
+
+impl Ahead {
+    pub const NOTHING: Self = Self { from: std::ptr::null(), lines: 0 };
+
+    /// What one of `tiles` tiles of `segments` segments asks for, so that all of them ask for the `len` floats at `from`. A
+    /// layer of `of` floats that is small enough asks for nothing.
+    pub fn share(of: usize, (from, len): (*const f32, usize), segments: usize, (tile, tiles): (usize, usize)) -> Self {
+        if of < FAR {
+            return Self::NOTHING;
+        }
+        let lines = len.div_ceil(LINE).div_ceil((segments * tiles).max(1));
+        let first = tile * segments * lines * LINE;
+        if first < len { Self { from: from.wrapping_add(first), lines } } else { Self::NOTHING }
+    }
+}
+
+/// Floats of weights from which on they do not stay in 2 MB of second-level cache.
+const FAR: usize = 300 << 10;
+/// Floats in a cache line.
+const LINE: usize = 16;
 
 /// The non-linearity at the end of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,6 +116,8 @@ pub(super) enum To {
     Gated { out: *mut f32, step: usize, element: Element },
     /// The sums as they are, `[block][pixel][16]`, for [`Gather::start`].
     Sums { at: *mut f32 },
+    /// Of two blocks of sums of float16, few enough that none need be widened: `[pixel][16][block]`.
+    Pairs { at: *mut f32 },
     /// Three blocks are the red, green and blue of 4 x 4 pixels, 0..=255; pixel p's go 16 bytes further right.
     Bytes { at: *mut u8, row_bytes: usize },
 }
@@ -127,8 +159,10 @@ impl Product for OfFloat16 {
     }
 }
 
-/// Products of pairs that are summed up in float16 before the sums are widened.
+/// Products of pairs that are summed up in float16 one after the other.
 const SHORT: usize = 64;
+/// Such sums that are added up in float16 before their sum is widened: few, as each addition rounds what has grown.
+const ADDED: usize = 7;
 
 pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize, M> {
     pub gather: &'a Gather<'a>,
@@ -139,6 +173,23 @@ pub(super) struct Tile<'a, const V: usize, const P: usize, const STEP: usize, M>
 /// Sums on their way from registers to the end of the layer.
 #[repr(align(64))]
 struct Sums<const V: usize, const P: usize>([[MaybeUninit<[f32; 16]>; P]; V]);
+
+impl<const V: usize, const P: usize> Sums<V, P> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self([[MaybeUninit::uninit(); P]; V])
+    }
+
+    #[inline(always)]
+    fn keep<L: Lanes>(&mut self, l: L, acc: &[[L::V; P]; V]) {
+        for v in 0..V {
+            for p in 0..P {
+                // SAFETY: sixteen floats.
+                unsafe { l.store(self.0[v][p].as_mut_ptr().cast(), acc[v][p]) };
+            }
+        }
+    }
+}
 
 impl<const V: usize, const P: usize, const STEP: usize, M: Product> Task for Tile<'_, V, P, STEP, M> {
     type Out = ();
@@ -157,25 +208,26 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Task for Til
                         }
                     }
                 }
+                To::Pairs { at } if M::SHORT && V == 2 => {
+                    for p in 0..P {
+                        l.store(at.add(p * 16), l.pair_of_sums(acc[0][p], acc[V - 1][p]));
+                    }
+                }
                 // The plainest end goes from the registers into memory.
-                To::Blocks { out, blocks, step, before, plus, after, element: Element::Float32, .. }
+                To::Blocks { out, blocks, step, before, plus, after, element, .. }
                     if plus.is_null() && before == none && after == none =>
                 {
                     for v in 0..V {
                         let mul = l.load(self.finish.mul.add(16 * v));
                         let add = l.load(self.finish.add.add(16 * v));
                         for p in 0..P {
-                            l.store(out.add(blocks[v] + p * step), l.fma(acc[v][p], mul, add));
+                            l.put(element, out, blocks[v] + p * step, l.fma(acc[v][p], mul, add));
                         }
                     }
                 }
                 _ => {
-                    let mut sums = Sums([[MaybeUninit::uninit(); P]; V]);
-                    for v in 0..V {
-                        for p in 0..P {
-                            l.store(sums.0[v][p].as_mut_ptr().cast(), acc[v][p]);
-                        }
-                    }
+                    let mut sums = Sums::new();
+                    sums.keep(l, &acc);
                     self.finish(l, &sums);
                 }
             }
@@ -196,26 +248,37 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Tile<'_, V, 
             // SAFETY: the caller promises sums for V blocks and P pixels.
             unsafe { self.add(l, &mut acc, before) };
         }
-        let (mut wide, mut short) = (Sums([[MaybeUninit::uninit(); P]; V]), 0);
-        let mut w = g.weights;
+        let (mut wide, mut sums) = (Sums::new(), Sums::new());
+        // Products in the registers, and sums of them that are added up in `sums`.
+        let (mut short, mut added) = (0, 0);
+        let widens = M::SHORT && !matches!(self.finish.to, To::Pairs { .. });
+        let (mut w, mut ahead) = (g.weights, g.ahead.from);
         // A line holds a pixel's sixteen floats, or two pixels' halves.
         let line = if M::PAIRS { 2 * STEP } else { STEP };
         for (i, segment) in g.segments.iter().enumerate() {
-            if M::SHORT && short >= SHORT {
-                // SAFETY: as above; and there is room for as many sums.
+            if widens && short >= SHORT {
+                // SAFETY: there is room for as many sums; `before` is as above.
                 unsafe {
-                    self.widen(l, &mut acc, before);
-                    before = wide.0.as_ptr().cast();
-                    for v in 0..V {
-                        for p in 0..P {
-                            l.store(wide.0[v][p].as_mut_ptr().cast(), acc[v][p]);
-                            acc[v][p] = l.splat(0.0);
-                        }
+                    if added > 0 {
+                        self.add_float16(l, &mut acc, &sums);
+                    }
+                    if added < ADDED {
+                        sums.keep(l, &acc);
+                        added += 1;
+                    } else {
+                        self.widen(l, &mut acc, before);
+                        wide.keep(l, &acc);
+                        (before, added) = (wide.0.as_ptr().cast(), 0);
                     }
                 }
+                acc = [[l.splat(0.0); P]; V];
                 short = 0;
             }
             short += segment.len;
+            for _ in 0..g.ahead.lines {
+                l.prefetch_later(ahead);
+                ahead = ahead.wrapping_add(LINE);
+            }
             let mut x = g.x.wrapping_offset(segment.offset);
             // The next segment's pixels are a plane away, where no prefetcher of the hardware looks.
             let next = g.segments.get(i + 1).map_or(x, |s| g.x.wrapping_offset(s.offset));
@@ -238,9 +301,14 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Tile<'_, V, 
                 w = w.wrapping_add(g.next_channel);
             }
         }
-        if M::SHORT {
+        if widens {
             // SAFETY: as above.
-            unsafe { self.widen(l, &mut acc, before) };
+            unsafe {
+                if added > 0 {
+                    self.add_float16(l, &mut acc, &sums);
+                }
+                self.widen(l, &mut acc, before);
+            }
         }
         acc
     }
@@ -258,6 +326,20 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Tile<'_, V, 
             for p in 0..P {
                 // SAFETY: the caller's promise.
                 acc[v][p] = l.add(acc[v][p], unsafe { l.load(from.add((v * P + p) * 16)) });
+            }
+        }
+    }
+
+    /// Adds sums of float16 to sums of float16.
+    ///
+    /// # Safety
+    /// `to` has been written.
+    #[inline(always)]
+    unsafe fn add_float16<L: Lanes>(&self, l: L, acc: &mut [[L::V; P]; V], to: &Sums<V, P>) {
+        for v in 0..V {
+            for p in 0..P {
+                // SAFETY: the caller's promise.
+                acc[v][p] = l.add_float16(acc[v][p], unsafe { l.load(to.0[v][p].as_ptr().cast()) });
             }
         }
     }
@@ -323,8 +405,9 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Tile<'_, V, 
                         l.paint(at.add(16 * p), row_bytes, rgb);
                     }
                 }
-                // Bytes are asked for with three blocks only, and gates with two: see `Conv::new`. Sums are written above.
-                To::Bytes { .. } | To::Gated { .. } | To::Sums { .. } => {}
+                // Bytes are asked for with three blocks only, and gates with two: see `Conv::new`. Sums are written above, and
+                // so are pairs, of two blocks of float16: see `attend`.
+                To::Bytes { .. } | To::Gated { .. } | To::Sums { .. } | To::Pairs { .. } => {}
             }
         }
     }

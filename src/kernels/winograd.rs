@@ -25,7 +25,7 @@ use super::{
     instructions::on,
     lanes::Lanes,
     pool::Scattered,
-    tile::{Finish as TileFinish, Gather, Segment, To, cut},
+    tile::{Ahead, Finish as TileFinish, Gather, Segment, To, cut},
 };
 
 /// Outputs a side of a tile.
@@ -194,7 +194,7 @@ where
     /// Floats from a frequency to the next, on the way there and back.
     fn strides(&self) -> (usize, usize) {
         let words = self.layer.element.words();
-        (self.layer.inputs * self.size * words + SKEW, self.layer.outputs * self.size * LANES + SKEW)
+        (self.layer.inputs * self.size * words + SKEW, self.layer.outputs * self.size * words + SKEW)
     }
 
     /// Some tiles, from input to output, in memory of the thread.
@@ -237,7 +237,7 @@ where
             unsafe { self.multiply(frequency, start(half)..start(half + 1), tiles, inputs.at(0), sums.at(0)) };
         });
         pool.run(pieces, &|piece, _| {
-            let (tiles, from) = (part(piece), sums.at(part(piece).start * LANES));
+            let (tiles, from) = (part(piece), sums.at(part(piece).start * layer.element.words()));
             layer.instructions.enter(Backward { call: self, tiles, from, stride: back });
         });
     }
@@ -281,7 +281,13 @@ where
         for group in outputs.step_by(layer.group) {
             let blocks = layer.group.min(layer.outputs - group);
             let weights = &layer.weights[filter * (Self::FREQUENCIES * group + frequency * blocks)..];
-            for (x, pixels) in cut(tiles, L::widest(blocks, words)) {
+            // The next group's at this frequency; the last group may be smaller.
+            let blocks_next = blocks.min(layer.outputs - group - blocks);
+            let to_next = Self::FREQUENCIES * blocks + frequency * blocks_next - frequency * blocks;
+            let next = (weights.as_ptr().wrapping_add(filter * to_next), filter * blocks_next);
+            let widest = L::widest(blocks, words);
+            for (i, (x, pixels)) in cut(tiles, widest).enumerate() {
+                let tiles = tiles.div_ceil(widest);
                 let gather = Gather {
                     x: from.wrapping_add(frequency * there + x * words),
                     segments: &segments,
@@ -289,16 +295,17 @@ where
                     next_channel: LANES * blocks,
                     next_block: LANES,
                     start: std::ptr::null(),
+                    ahead: Ahead::share(layer.weights.len(), next, segments.len(), (i, tiles)),
                 };
                 let to = To::Blocks {
-                    out: to.wrapping_add(frequency * back + group * block + x * LANES),
+                    out: to.wrapping_add(frequency * back + (group * self.size + x) * words),
                     blocks: [0, block, 2 * block],
                     step: LANES,
                     before: Activation::None,
                     plus: std::ptr::null(),
                     plus_element: Element::Float32,
                     after: Activation::None,
-                    element: Element::Float32,
+                    element: layer.element,
                 };
                 let finish = TileFinish { mul: ones.as_ptr(), add: zeros.as_ptr(), to };
                 // SAFETY: the caller's promise; the weights are packed for each group and frequency.

@@ -14,13 +14,61 @@ pub(super) struct Softmax<'a> {
     /// The same as halves; none: the weights take the place of the scores.
     pub weights: Option<&'a mut [f32]>,
     pub element: Element,
-    /// `[channel block][query][16]`
+    pub blocks: usize,
+    pub so_far: SoFar<'a>,
+}
+
+/// What is known of a tile of queries after some chunks of keys.
+pub(super) struct SoFar<'a> {
+    pub queries: usize,
+    /// Whether that is nothing yet.
+    pub begins: bool,
+    /// Of values, `[channel block][query][16]`
     pub sums: &'a mut [f32],
     /// Of each query the largest score, then of each the sum of its weights.
     pub state: &'a mut [f32],
-    pub blocks: usize,
-    pub queries: usize,
-    pub begins: bool,
+}
+
+impl SoFar<'_> {
+    /// Raises the largest scores to those of a chunk; returns what sums are to be multiplied by then.
+    #[inline(always)]
+    pub fn raise<L: Lanes>(&mut self, l: L, highest: &mut [f32; LANES]) -> [f32; LANES] {
+        let mut shrink = [1.0; LANES];
+        let largest = &mut self.state[..LANES];
+        if !self.begins {
+            // SAFETY: sixteen floats each.
+            unsafe {
+                let before = l.load(largest.as_ptr());
+                let now = l.max(before, l.load(highest.as_ptr()));
+                l.store(highest.as_mut_ptr(), now);
+                l.store(shrink.as_mut_ptr(), exp2(l, l.fma(now, l.splat(-1.0), before)));
+            }
+        }
+        largest.copy_from_slice(highest);
+        shrink
+    }
+
+    /// Scales down the sums, and adds a chunk's sums of weights.
+    #[inline(always)]
+    pub fn add<L: Lanes>(self, l: L, shrink: &[f32; LANES], added: &[f32; LANES]) {
+        let weights = &mut self.state[LANES..];
+        if self.begins {
+            weights.copy_from_slice(added);
+            return;
+        }
+        // SAFETY: sixteen floats each, and sums of whole blocks.
+        unsafe {
+            let sum = l.fma(l.load(weights.as_ptr()), l.load(shrink.as_ptr()), l.load(added.as_ptr()));
+            l.store(weights.as_mut_ptr(), sum);
+            for (query, shrink) in shrink[..self.queries].iter().enumerate().filter(|(_, s)| **s != 1.0) {
+                let shrink = l.splat(*shrink);
+                for sums in self.sums.chunks_exact_mut(self.queries * LANES) {
+                    let at = sums[query * LANES..].as_mut_ptr();
+                    l.store(at, l.mul(l.load(at), shrink));
+                }
+            }
+        }
+    }
 }
 
 impl Task for Softmax<'_> {
@@ -28,14 +76,14 @@ impl Task for Softmax<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(mut self, l: L) {
-        let block = self.queries * LANES;
+        let queries = self.so_far.queries;
+        let block = queries * LANES;
         let scores = self.scores.as_mut_ptr();
         let weights = self.weights.as_mut().map_or(std::ptr::null_mut(), |w| w.as_mut_ptr());
-        let (largest, sums) = self.state.split_at_mut(LANES);
-        let (mut highest, mut shrink, mut added) = ([0.0_f32; LANES], [1.0_f32; LANES], [0.0_f32; LANES]);
-        // SAFETY: there are `blocks` blocks of `queries` queries, at most sixteen; a state is sixteen floats.
+        let (mut highest, mut added) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        // SAFETY: there are `blocks` blocks of `queries` queries, at most sixteen.
         unsafe {
-            for query in 0..self.queries {
+            for query in 0..queries {
                 let scores = scores.add(query * LANES);
                 let mut most = [l.load(scores); 2];
                 for b in 1..self.blocks {
@@ -43,13 +91,8 @@ impl Task for Softmax<'_> {
                 }
                 highest[query] = l.largest(l.max(most[0], most[1]));
             }
-            if !self.begins {
-                let before = l.load(largest.as_ptr());
-                let now = l.max(before, l.load(highest.as_ptr()));
-                l.store(highest.as_mut_ptr(), now);
-                l.store(shrink.as_mut_ptr(), exp2(l, l.fma(now, l.splat(-1.0), before)));
-            }
-            for query in 0..self.queries {
+            let shrink = self.so_far.raise(l, &mut highest);
+            for query in 0..queries {
                 let scores = scores.add(query * LANES);
                 let minus_highest = l.splat(-highest[query]);
                 let mut sum = [l.splat(0.0); 2];
@@ -65,20 +108,7 @@ impl Task for Softmax<'_> {
                 }
                 added[query] = l.sum(l.add(sum[0], sum[1]));
             }
-            largest.copy_from_slice(&highest);
-            if self.begins {
-                sums.copy_from_slice(&added);
-                return;
-            }
-            let sum = l.fma(l.load(sums.as_ptr()), l.load(shrink.as_ptr()), l.load(added.as_ptr()));
-            l.store(sums.as_mut_ptr(), sum);
-            for (query, shrink) in shrink[..self.queries].iter().enumerate().filter(|(_, s)| **s != 1.0) {
-                let shrink = l.splat(*shrink);
-                for sums in self.sums.chunks_exact_mut(block) {
-                    let at = sums[query * LANES..].as_mut_ptr();
-                    l.store(at, l.mul(l.load(at), shrink));
-                }
-            }
+            self.so_far.add(l, &shrink, &added);
         }
     }
 }
@@ -102,7 +132,8 @@ impl Task for Divide<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         for query in 0..self.queries {
-            let share = l.splat(1.0 / self.state[LANES + query]);
+            // No weights at all are those of scores that were no numbers.
+            let share = l.splat(1.0 / self.state[LANES + query].max(f32::MIN_POSITIVE));
             for block in 0..self.blocks {
                 let from = &self.sums[(block * self.queries + query) * LANES..];
                 let at = self.at + block * self.plane + query * LANES;

@@ -11,7 +11,7 @@ use crate::kernels::{
     floats::Floats,
     instructions::on,
     lanes::Lanes,
-    tile::{Finish as TileFinish, Gather, Segment, To, cut},
+    tile::{Ahead, Finish as TileFinish, Gather, Segment, To, cut},
 };
 
 /// Bytes of a strip's input, of 2 MB of second-level cache.
@@ -142,10 +142,13 @@ impl Conv {
         }
         for part in 0..plan.parts.len() {
             let mut waiting = sums.as_mut_ptr();
+            let mut at = 0..strip.rows.len() * tiles;
             for y in strip.rows.clone() {
                 for (x, pixels) in cut(strip.width, widest) {
+                    let share = (at.start, at.end);
+                    at.start += 1;
                     // SAFETY: the caller's promise; there is room for the sums of each tile.
-                    unsafe { self.tile(l, plan, group, part, [y, strip.first + x, pixels], waiting) };
+                    unsafe { self.tile(l, plan, group, part, share, [y, strip.first + x, pixels], waiting) };
                     waiting = waiting.wrapping_add(tile_sums);
                 }
             }
@@ -162,6 +165,7 @@ impl Conv {
         plan: &Plan,
         group: &Group,
         part: usize,
+        share: (usize, usize),
         [y, x, pixels]: [usize; 3],
         waiting: *mut f32,
     ) {
@@ -172,13 +176,18 @@ impl Conv {
         let (segments, before) = &plan.parts[part];
         let finish = &plan.finish;
         let to = if part + 1 < plan.parts.len() { To::Sums { at: waiting } } else { plan.to(group, y, x) };
+        let segments = &plan.segments[segments.clone()];
+        let weights = &self.weights[group.weights + before * LANES * group.blocks..];
+        let len = LANES * group.blocks * segments.iter().map(|s| s.len).sum::<usize>();
         let gather = Gather {
             x: plan.input.words()[from..].as_ptr(),
-            segments: &plan.segments[segments.clone()],
-            weights: self.weights[group.weights + before * LANES * group.blocks..].as_ptr(),
+            segments,
+            weights: weights.as_ptr(),
             next_channel: LANES * group.blocks,
             next_block: LANES,
             start: if part == 0 { std::ptr::null() } else { waiting },
+            // The next part's lie behind this one's, and the next group's behind the last part's.
+            ahead: Ahead::share(self.weights.len(), (weights[len..].as_ptr(), len), segments.len(), share),
         };
         let finish =
             TileFinish { mul: finish.affine.mul[lane..].as_ptr(), add: finish.affine.add[lane..].as_ptr(), to };

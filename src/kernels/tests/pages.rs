@@ -120,7 +120,7 @@ fn attention_norms_and_gates_stay_inside_their_memory() {
                 |channels, n, element| grid(r, set, pool, Form { channels, height: 1, width: n, border: 0, element });
             let (queries, keys) = (tokens(64, n, element), tokens(128, m, element));
             let mut packed = Keys::default();
-            packed.pack(pool, (&keys, 0), (&keys, 64), 2, 32);
+            packed.pack(set, pool, (&keys, 0), (&keys, 64), 2, 32);
             let mut out = tokens(64, n, element);
             attend(set, pool, &queries, &packed, 32, &mut out);
 

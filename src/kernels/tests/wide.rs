@@ -181,7 +181,7 @@ fn attention_of_many_keys_is_summed_chunk_after_chunk() {
                 let ((q, q_values), (k, k_values), (v, v_values)) =
                     (tensor(n, scale), tensor(count, 1.0), tensor(count, 1.0));
                 let mut keys = Keys::default();
-                keys.pack(pool, (&k, 0), (&v, 0), heads, width);
+                keys.pack(set, pool, (&k, 0), (&v, 0), heads, width);
                 let mut out = Grid::of(form(64, 1, n, 0, Element::Float32));
                 attend(set, pool, &q, &keys, width, &mut out);
                 let expected = naive::attention(&q_values, &k_values, &v_values, heads, width);

@@ -248,14 +248,19 @@ where
 /// # Safety
 /// All of them must be readable.
 #[inline(always)]
-unsafe fn backward<L: Lanes, const OUT: usize, const IN: usize>(l: L, at: *const f32, step: usize) -> [L::V; OUT]
+unsafe fn backward<L: Lanes, const OUT: usize, const IN: usize>(
+    l: L,
+    element: Element,
+    at: *const f32,
+    step: usize,
+) -> [L::V; OUT]
 where
     Cut<OUT, IN>: Transform<OUT, IN>,
 {
     let mut m = [l.splat(0.0); IN];
     for i in 0..IN {
         // SAFETY: the caller's promise.
-        m[i] = unsafe { l.load(at.add(i * step)) };
+        m[i] = unsafe { l.get(element, at.add(i * step), 0) };
     }
     <Cut<OUT, IN> as Transform<OUT, IN>>::backward(l, m)
 }
@@ -277,7 +282,7 @@ where
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let (call, finish) = (self.call, self.call.finish);
+        let (call, finish, element) = (self.call, self.call.finish, self.call.layer.element);
         let mut half = Square::<OUT, IN>([[[0.0; LANES]; IN]; OUT]);
         let mut sums = [
             Square::<OUT, OUT>([[[0.0; LANES]; OUT]; OUT]),
@@ -290,19 +295,19 @@ where
                 let (y, x) = (tile / call.columns * OUT, tile % call.columns * OUT);
                 let (rows, columns) = (OUT.min(call.height - y), OUT.min(call.width - x));
                 for (k, sums) in sums[..together].iter_mut().enumerate() {
-                    let from = self.from.wrapping_add(((first + k) * call.size + n) * LANES);
+                    let from = self.from.wrapping_add(((first + k) * call.size + n) * element.words());
                     let (mul, add) = finish.affine.at((first + k) * LANES);
                     // SAFETY: all frequencies of this block and tile lie at `from`; sixteen factors and terms a block.
                     unsafe {
                         let (mul, add) = (l.load(mul.as_ptr()), l.load(add.as_ptr()));
                         for j in 0..IN {
-                            let m = backward::<L, OUT, IN>(l, from.add(j * self.stride), IN * self.stride);
+                            let m = backward::<L, OUT, IN>(l, element, from.add(j * self.stride), IN * self.stride);
                             for i in 0..OUT {
                                 l.store(half.0[i][j].as_mut_ptr(), m[i]);
                             }
                         }
                         for i in 0..OUT {
-                            let m = backward::<L, OUT, IN>(l, half.0[i][0].as_ptr(), LANES);
+                            let m = backward::<L, OUT, IN>(l, Element::Float32, half.0[i][0].as_ptr(), LANES);
                             for j in 0..OUT {
                                 l.store(sums.0[i][j].as_mut_ptr(), l.fma(m[j], mul, add));
                             }

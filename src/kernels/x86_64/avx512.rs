@@ -101,6 +101,11 @@ macro_rules! avx512 {
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
             }
             #[inline(always)]
+            fn prefetch_later(self, at: *const f32) {
+                // SAFETY: as above.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+            }
+            #[inline(always)]
             unsafe fn load(self, at: *const f32) -> __m512 {
                 // SAFETY: the caller's promise; `self` proves the instructions.
                 unsafe { _mm512_loadu_ps(at) }
@@ -295,6 +300,57 @@ avx512!(Avx512Fp16, "avx512f,avx512bw,avx512dq,avx512bf16,avx512fp16", narrow_bf
     unsafe fn load_float16(self, at: *const u16) -> __m512 {
         // SAFETY: the caller promises sixteen halves; `self` proves the instructions.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(at.cast())) }
+    }
+    const SOFTMAX_OF_FLOAT16: bool = true;
+    #[inline(always)]
+    fn pair_of_sums(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            let high = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+            let firsts = _mm512_or_si512(_mm512_andnot_si512(high, a), _mm512_slli_epi32::<16>(b));
+            let seconds = _mm512_or_si512(_mm512_srli_epi32::<16>(a), _mm512_and_si512(high, b));
+            _mm512_castph_ps(_mm512_add_ph(_mm512_castsi512_ph(firsts), _mm512_castsi512_ph(seconds)))
+        }
+    }
+    #[inline(always)]
+    fn add_float16(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_castph_ps(_mm512_add_ph(_mm512_castps_ph(a), _mm512_castps_ph(b))) }
+    }
+    #[inline(always)]
+    fn max_float16(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_castph_ps(_mm512_max_ph(_mm512_castps_ph(a), _mm512_castps_ph(b))) }
+    }
+    #[inline(always)]
+    fn min_float16(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_castph_ps(_mm512_min_ph(_mm512_castps_ph(a), _mm512_castps_ph(b))) }
+    }
+    #[inline(always)]
+    fn exp2_float16(self, x: __m512) -> __m512 {
+        let (three, two) = (self.splat_float16(5.516_98e-2), self.splat_float16(2.426_067_8e-1));
+        let (one, zero) = (self.splat_float16(6.932_609e-1), self.splat_float16(1.0));
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let (three, two) = (_mm512_castps_ph(three), _mm512_castps_ph(two));
+            let (one, zero) = (_mm512_castps_ph(one), _mm512_castps_ph(zero));
+            let x = _mm512_castps_ph(x);
+            let n = _mm512_roundscale_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
+            let f = _mm512_sub_ph(x, n);
+            let p = _mm512_fmadd_ph(_mm512_fmadd_ph(_mm512_fmadd_ph(three, f, two), f, one), f, zero);
+            _mm512_castph_ps(_mm512_scalef_ph(p, n))
+        }
+    }
+    #[inline(always)]
+    fn widened(self, pairs: __m512) -> [__m512; 2] {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let low = _mm512_castps_si512(pairs);
+            let high = _mm512_srli_epi32::<16>(low);
+            [_mm512_cvtph_ps(_mm512_cvtepi32_epi16(low)), _mm512_cvtph_ps(_mm512_cvtepi32_epi16(high))]
+        }
     }
     #[inline(always)]
     fn sum_of_float16(self, pair: __m512) -> __m512 {

@@ -162,7 +162,7 @@ impl Engine {
             let (form, lanes) = (keys.form(), width.next_multiple_of(16));
             let mut all = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
             let packed = all.entry((heads, lanes, form.height * form.width, form.element)).or_default();
-            packed.pack(&self.pool, (keys, 0), (values, 0), heads, lanes);
+            packed.pack(self.set, &self.pool, (keys, 0), (values, 0), heads, lanes);
             attend(self.set, &self.pool, queries, packed, width, out);
         });
     }

@@ -161,7 +161,7 @@ impl Block {
         self.keys_2.run(&words, &mut keys);
         self.values_2.run(&words, &mut values);
         let mut packed = Keys::default();
-        packed.pack(&engine.pool, (&keys, 0), (&values, 0), self.heads, self.lanes() / self.heads);
+        packed.pack(engine.set, &engine.pool, (&keys, 0), (&values, 0), self.heads, self.lanes() / self.heads);
         Ok(packed)
     }
 
