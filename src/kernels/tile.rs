@@ -217,12 +217,11 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Task for Til
                 To::Blocks { out, blocks, step, before, plus, after, element, .. }
                     if plus.is_null() && before == none && after == none =>
                 {
-                    for v in 0..V {
-                        let mul = l.load(self.finish.mul.add(16 * v));
-                        let add = l.load(self.finish.add.add(16 * v));
-                        for p in 0..P {
-                            l.put(element, out, blocks[v] + p * step, l.fma(acc[v][p], mul, add));
-                        }
+                    // An element that is known here is not asked for at each pixel.
+                    match element {
+                        Element::Float32 => self.put(l, &acc, Element::Float32, out, blocks, step),
+                        Element::Float16 => self.put(l, &acc, Element::Float16, out, blocks, step),
+                        Element::Bfloat16 => self.put(l, &acc, Element::Bfloat16, out, blocks, step),
                     }
                 }
                 _ => {
@@ -357,6 +356,31 @@ impl<const V: usize, const P: usize, const STEP: usize, M: Product> Tile<'_, V, 
         }
         // SAFETY: the caller's promise.
         unsafe { self.add(l, acc, from) };
+    }
+
+    /// Sums, times factors and plus terms, to `out`: see [`To::Blocks`].
+    ///
+    /// # Safety
+    /// As [`Lanes::tile`].
+    #[inline(always)]
+    unsafe fn put<L: Lanes>(
+        &self,
+        l: L,
+        acc: &[[L::V; P]; V],
+        element: Element,
+        out: *mut f32,
+        blocks: [usize; 3],
+        step: usize,
+    ) {
+        for v in 0..V {
+            // SAFETY: the caller promises sixteen factors and terms a block, and P pixels of V blocks at the output.
+            unsafe {
+                let (mul, add) = (l.load(self.finish.mul.add(16 * v)), l.load(self.finish.add.add(16 * v)));
+                for p in 0..P {
+                    l.put(element, out, blocks[v] + p * step, l.fma(acc[v][p], mul, add));
+                }
+            }
+        }
     }
 
     // A method and not a closure: only what is surely inlined is compiled with the instructions.
