@@ -18,6 +18,7 @@ mod autoencoders;
 mod beside;
 mod config;
 mod files;
+mod known;
 mod layers;
 mod model;
 mod rack;
@@ -55,7 +56,7 @@ use rack::Rack;
 use reader::Reader;
 use run::{Between, Passes, Run, Stream};
 use said::{Said, Time};
-use unet::Unet;
+use unet::{Around, Unet};
 
 /// Pixels a latent cell, each way.
 const FACTOR: usize = 8;
@@ -254,7 +255,7 @@ impl StableDiffusion {
 
     /// The U-Net's answer for each row of `x` (rows, 4, h, w), at a timestep of its own, all with the same text.
     pub fn answer(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
-        self.unet.forward(x, timesteps, with, guidance)
+        self.unet.forward(x, timesteps, with, guidance, &Around::NOTHING)
     }
 
     /// Makes vectors ready for [`Self::answer`], for pictures of `height` x `width` latent cells.

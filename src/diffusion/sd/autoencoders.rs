@@ -29,6 +29,9 @@ enum Part {
     OwnDecoder,
     TinyEncoder,
     OwnEncoder,
+    /// A decoder, and the bytes of its picture.
+    TinyBytes,
+    OwnBytes,
 }
 
 impl Autoencoders {
@@ -100,6 +103,21 @@ impl Autoencoders {
             (Some(tiny), _) => self.recordings.play(Part::TinyDecoder as u64, &[latent], |x| tiny.decode(x[0])),
             (None, Some((decoder, _))) => {
                 self.recordings.play(Part::OwnDecoder as u64, &[latent], |x| decoder.forward(x[0]))
+            }
+            (None, None) => candle_core::bail!("there is no decoder"),
+        }
+    }
+
+    /// A latent `(1, 4, h, w)` to the bytes of its picture, on a GPU: as [`Self::decode`] and [`Engine::bytes_of`] in one.
+    pub fn paint(&self, engine: &Engine, choice: Option<DecoderChoice>, latent: &Tensor) -> Result<Tensor> {
+        match (self.tiny(choice), &self.own) {
+            (Some(tiny), _) => {
+                let paint = |x: &[&Tensor]| engine.bytes_of(&tiny.decode(x[0])?);
+                self.recordings.play(Part::TinyBytes as u64, &[latent], paint)
+            }
+            (None, Some((decoder, _))) => {
+                let paint = |x: &[&Tensor]| engine.bytes_of(&decoder.forward(x[0])?);
+                self.recordings.play(Part::OwnBytes as u64, &[latent], paint)
             }
             (None, None) => candle_core::bail!("there is no decoder"),
         }

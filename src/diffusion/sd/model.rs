@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Stamp,
     diffusion::{Arriving, Card, Conditioning, GenerateError, Model, Picture, Raw, Runtime, Timing, feedback},
-    kernels::Mark,
+    kernels::{Coming, Mark},
     latent::{Latent, Shape},
 };
 
@@ -196,12 +196,7 @@ impl StableDiffusion {
 
     /// The picture (1, 3, 8 h, 8 w), about -1..1; kept if it is to be fed back.
     fn develop(&mut self, painted: &Painted, latent: &Latent, with: &Conditioning) -> Result<Tensor> {
-        let lacks = self.autoencoders.lacks(with.way.decoder);
-        let missed = lacks.is_some().then_some(with.way.decoder).flatten();
-        if let Some(what) = lacks.filter(|_| self.missed != missed) {
-            self.notes.push(format!("{} {what}", self.name));
-        }
-        self.missed = missed;
+        self.miss(with.way.decoder);
         let image = self.autoencoders.decode(with.way.decoder, &painted.latent)?;
         self.last = if with.feedback.is_on() {
             let size = [latent.shape.height, latent.shape.width];
@@ -210,6 +205,34 @@ impl StableDiffusion {
             None
         };
         Ok(image)
+    }
+
+    /// Its bytes. Only they are made where nothing else of the picture is needed.
+    fn rgba(
+        &mut self,
+        painted: &Painted,
+        latent: &Latent,
+        with: &Conditioning,
+        rgba: &mut Vec<u8>,
+    ) -> Result<Option<Coming>> {
+        if self.engine.place.packs || with.feedback.is_on() {
+            let image = self.develop(painted, latent, with)?;
+            return self.engine.rgba8(&image, rgba);
+        }
+        self.miss(with.way.decoder);
+        self.last = None;
+        let bytes = self.autoencoders.paint(&self.engine, with.way.decoder, &painted.latent)?;
+        self.engine.bring(&bytes, rgba)
+    }
+
+    /// Tells once that the decoder that is asked for is not there.
+    fn miss(&mut self, decoder: Option<DecoderChoice>) {
+        let lacks = self.autoencoders.lacks(decoder);
+        let missed = lacks.is_some().then_some(decoder).flatten();
+        if let Some(what) = lacks.filter(|_| self.missed != missed) {
+            self.notes.push(format!("{} {what}", self.name));
+        }
+        self.missed = missed;
     }
 }
 
@@ -283,10 +306,9 @@ impl Model for StableDiffusion {
             let start = mark()?;
             let painted = self.paint(latent, with, steps)?;
             let between = mark()?;
-            let image = self.develop(&painted, latent, with)?;
             (picture.stamp, picture.height, picture.width) =
                 (painted.stamp, FACTOR * latent.shape.height, FACTOR * latent.shape.width);
-            let coming = self.engine.rgba8(&image, &mut picture.rgba)?;
+            let coming = self.rgba(&painted, latent, with, &mut picture.rgba)?;
             let end = mark()?;
             end.wait()?;
             let timing = Timing { denoise_ms: start.ms_to(&between)?, decode_ms: between.ms_to(&end)? };

@@ -4,17 +4,15 @@
 //! picture comes out of every pass, n passes after its noise went in. Each row has its own noise, timestep and memory, so
 //! that a picture of the stream is the picture that its noise gives alone.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::{
+    known::Known,
     said::Ready,
-    schedule::{Past, Schedule},
-    unet::Unet,
+    schedule::{FACTORS, Past, Sampler, Schedule, Step, advanced, scaled},
+    unet::{Around, Unet},
 };
 use crate::{Stamp, diffusion::device::Place};
 
@@ -44,6 +42,13 @@ impl Run {
         Ok(Self { schedule, next: 0, latent, past: Past::default(), stamp })
     }
 
+    fn step(&self) -> Result<Step> {
+        match self.schedule.steps().get(self.next) {
+            Some(step) => Ok(*step),
+            None => candle_core::bail!("a picture was done already"),
+        }
+    }
+
     pub fn is_done(&self) -> bool {
         self.next >= self.schedule.steps().len()
     }
@@ -61,76 +66,119 @@ pub struct Passes<'a> {
 impl Passes<'_> {
     /// Takes each picture one step on. `ready` must be spread over as many rows. Nothing comes back from the device.
     pub fn pass(&self, runs: &mut [&mut Run], ready: &Ready) -> Result<()> {
-        let mut rows = Vec::with_capacity(2 * runs.len());
-        let mut timesteps = Vec::with_capacity(2 * runs.len());
-        for run in runs.iter() {
-            let Some(step) = run.schedule.steps().get(run.next) else {
-                candle_core::bail!("a picture was done already")
-            };
-            rows.push((&run.latent * f64::from(run.schedule.input_scale(step)))?);
-            timesteps.push(step.timestep);
-        }
+        let steps = runs.iter().map(|run| run.step()).collect::<Result<Vec<_>>>()?;
         let distilled = self.unet.config().guidance_width.is_some();
         let guidance = ready.guidance.filter(|_| !distilled);
+        let mut timesteps: Vec<f32> = steps.iter().map(|step| step.timestep).collect();
         if guidance.is_some() {
-            // The negative text is in the first half of the rows.
-            rows.extend_from_within(..);
             timesteps.extend_from_within(..);
         }
-        let input = if rows.len() == 1 { rows.swap_remove(0) } else { Tensor::cat(&rows, 0)? };
-        let mut answer =
-            self.unet.forward(&input, &timesteps, &ready.prepared, ready.guidance.filter(|_| distilled))?;
-        if let Some(guidance) = guidance {
-            let halves = answer.chunk(2, 0)?;
-            answer = (&halves[0] + ((&halves[1] - &halves[0])? * f64::from(guidance))?)?;
-        }
+        let by = self.factors(runs, &steps, guidance.unwrap_or(1.0))?;
+        let noise = self.noise(runs, &steps)?;
+        // PLMS steps with sums of answers, which it remembers.
+        let remembers = runs.iter().any(|run| run.schedule.sampler() == Sampler::Plms);
+
+        let form = u64::from(guidance.is_some()) + 2 * u64::from(noise.is_some()) + 4 * u64::from(remembers);
+        let with: Vec<&Tensor> = [&by].into_iter().chain(&noise).collect();
+        let around = Around {
+            form,
+            with: &with,
+            before: &|x, with| {
+                let x = scaled(x, with[0])?;
+                // The negative text is in the first half of the rows.
+                if guidance.is_some() { Tensor::cat(&[&x, &x], 0) } else { Ok(x) }
+            },
+            after: &|x, answer, with| {
+                let answer = match guidance {
+                    Some(_) => guided(&answer, &with[0].get(FACTORS)?)?,
+                    None => answer,
+                };
+                if remembers { Ok(answer) } else { advanced(x, &answer, with.get(1).copied(), with[0]) }
+            },
+        };
+        let latents = together(runs.iter().map(|run| &run.latent))?;
+        let distilled = ready.guidance.filter(|_| distilled);
+        let made = self.unet.forward(&latents, &timesteps, &ready.prepared, distilled, &around)?;
         for (row, run) in runs.iter_mut().enumerate() {
-            let step = run.schedule.steps()[run.next];
-            let between = if run.schedule.wants_noise(&step) {
-                Some(self.between.noise(run.schedule.skipped() + run.next, self.size, self.place)?)
+            let made = made.narrow(0, row, 1)?;
+            run.latent = if remembers {
+                let (x, answer) = run.past.blend(&run.latent, &made)?;
+                advanced(&x, &answer, None, &by.narrow(1, row, 1)?)?
             } else {
-                None
+                made
             };
-            let answer = answer.narrow(0, row, 1)?;
-            run.latent = run.schedule.advance(&step, &run.latent, &answer, &mut run.past, between.as_ref())?;
             run.next += 1;
         }
         Ok(())
     }
+
+    /// The factors of each row, and the guidance as one more, (FACTORS + 1, rows, 1, 1, 1).
+    fn factors(&self, runs: &[&mut Run], steps: &[Step], guidance: f32) -> Result<Tensor> {
+        let each: Vec<_> = runs.iter().zip(steps).map(|(run, step)| run.schedule.factors(step)).collect();
+        let row = |factor: usize| each.iter().map(move |of| of.get(factor).copied().unwrap_or(guidance));
+        let numbers: Vec<f32> = (0..=FACTORS).flat_map(row).collect();
+        let key = numbers.iter().map(|number| number.to_bits()).collect();
+        let shape = (FACTORS + 1, runs.len(), 1, 1, 1);
+        self.between.factors.get(key, || Tensor::from_vec(numbers, shape, &self.place.device))
+    }
+
+    /// The noise that is added to each row, where there is one that wants it.
+    fn noise(&self, runs: &[&mut Run], steps: &[Step]) -> Result<Option<Tensor>> {
+        let wants = |(run, step): (&&mut Run, &Step)| run.schedule.wants_noise(step);
+        if !runs.iter().zip(steps).any(wants) {
+            return Ok(None);
+        }
+        // What a row does not want is multiplied by 0.
+        let of = |run: &&mut Run| self.between.noise(run.schedule.skipped() + run.next, self.size, self.place);
+        let rows = runs.iter().map(of).collect::<Result<Vec<_>>>()?;
+        together(rows.iter()).map(Some)
+    }
 }
 
-/// The noise that LCM adds between steps: what was given, or the same for every picture, so that only the signal moves
-/// it. Made and brought to the device once.
+/// Rows in one tensor.
+fn together<'a>(rows: impl ExactSizeIterator<Item = &'a Tensor>) -> Result<Tensor> {
+    let rows: Vec<&Tensor> = rows.collect();
+    if rows.len() == 1 { Ok(rows[0].clone()) } else { Tensor::cat(&rows, 0) }
+}
+
+/// Answers to the texts in the second half of the rows, measured against those to the negative ones in the first.
+fn guided(answer: &Tensor, guidance: &Tensor) -> Result<Tensor> {
+    let halves = answer.chunk(2, 0)?;
+    &halves[0] + (&halves[1] - &halves[0])?.broadcast_mul(guidance)?
+}
+
+/// Noises and rows of factors that are kept: as many as the longest run has steps.
+const KEPT: usize = 256;
+
+/// What steps are taken with, made and brought to the device once: their factors, and the noise that LCM adds between
+/// them, which was given or is the same for every picture, so that only the signal moves it.
 pub struct Between {
     /// (steps, 4, h, w)
     given: Option<Vec<f32>>,
-    made: Mutex<BTreeMap<(usize, [usize; 2]), Tensor>>,
+    made: Known<(usize, [usize; 2])>,
+    factors: Known<Vec<u32>>,
 }
 
 impl Between {
     pub fn new(given: Option<Vec<f32>>) -> Self {
-        Self { given, made: Mutex::default() }
+        Self { given, made: Known::new(KEPT), factors: Known::new(KEPT) }
     }
 
     /// After step `i`, `(1, 4, h, w)`.
     fn noise(&self, i: usize, size: [usize; 2], place: &Place) -> Result<Tensor> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(noise) = made.get(&(i, size)) {
-            return Ok(noise.clone());
-        }
-        let len = 4 * size[0] * size[1];
-        let values = match self.given.as_ref().and_then(|n| n.get(i * len..(i + 1) * len)) {
-            Some(given) => given.to_vec(),
-            None => gauss(0x5eed + i as u64, len),
-        };
-        let noise = Tensor::from_vec(values, (1, 4, size[0], size[1]), &Device::Cpu)?.to_device(&place.device)?;
-        made.insert((i, size), noise.clone());
-        Ok(noise)
+        self.made.get((i, size), || {
+            let len = 4 * size[0] * size[1];
+            let values = match self.given.as_ref().and_then(|n| n.get(i * len..(i + 1) * len)) {
+                Some(given) => given.to_vec(),
+                None => gauss(0x5eed + i as u64, len),
+            };
+            Tensor::from_vec(values, (1, 4, size[0], size[1]), &place.device)
+        })
     }
 
     /// Frees the noise of pictures of another size.
     pub fn forget(&self) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.made.clear();
     }
 }
 

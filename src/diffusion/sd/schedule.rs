@@ -92,39 +92,25 @@ impl Schedule {
         &self.steps
     }
 
-    /// What the latent is multiplied with before the U-Net sees it.
-    pub fn input_scale(&self, step: &Step) -> f32 {
-        if self.sampler == Sampler::Euler { (1.0 / (step.sigma * step.sigma + 1.0).sqrt()) as f32 } else { 1.0 }
-    }
-
     /// Whether a step adds fresh noise.
     pub fn wants_noise(&self, step: &Step) -> bool {
         self.sampler == Sampler::Lcm && !step.last
     }
 
+    /// What the latent is multiplied with before the U-Net sees it, and what latent, answer and fresh noise are multiplied
+    /// with for their sum to be the next latent: see [`scaled`] and [`advanced`].
+    pub fn factors(&self, step: &Step) -> [f32; FACTORS] {
+        let scale = match self.sampler {
+            Sampler::Euler => 1.0 / (step.sigma * step.sigma + 1.0).sqrt(),
+            _ => 1.0,
+        };
+        let [keep, take, fresh] = self.weights(step);
+        [scale, keep, take, fresh].map(|factor| factor as f32)
+    }
+
     /// The share of noise and of the clean latent at the start of a step, for starting from a picture.
     pub fn mix(&self, step: &Step) -> (f32, f32) {
         if self.sampler == Sampler::Euler { (step.sigma as f32, 1.0) } else { (step.b as f32, step.a as f32) }
-    }
-
-    /// The latent `x` brought from a step to the next with the U-Net's answer, on the device that both are on. `past` is
-    /// what the run remembers, nothing at its first step; `noise` is used where it is wanted.
-    pub fn advance(
-        &self,
-        step: &Step,
-        x: &Tensor,
-        answer: &Tensor,
-        past: &mut Past,
-        noise: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let [keep, take, fresh] = self.weights(step);
-        let blended = if self.sampler == Sampler::Plms { Some(past.blend(x, answer)?) } else { None };
-        let (x, answer) = blended.as_ref().map_or((x, answer), |(x, answer)| (x, answer));
-        let next = ((x * keep)? + (answer * take)?)?;
-        match noise.filter(|_| self.wants_noise(step)) {
-            Some(noise) => next + (noise * fresh)?,
-            None => Ok(next),
-        }
     }
 
     /// Every step is a sum: of the latent, the U-Net's answer and fresh noise, with these weights.
@@ -162,6 +148,24 @@ impl Schedule {
                 }
             }
         }
+    }
+}
+
+/// Factors of a row.
+pub const FACTORS: usize = 4;
+
+/// The latents `(rows, 4, h, w)` as the U-Net sees them. `by` `(FACTORS or more, rows, 1, 1, 1)` holds the
+/// [`Schedule::factors`] of each row, on the device that all are on: numbers there, so that a recording serves all steps.
+pub fn scaled(x: &Tensor, by: &Tensor) -> Result<Tensor> {
+    x.broadcast_mul(&by.get(0)?)
+}
+
+/// The latents `x` brought from a step to the next with the U-Net's answer; without noise there is none to add.
+pub fn advanced(x: &Tensor, answer: &Tensor, noise: Option<&Tensor>, by: &Tensor) -> Result<Tensor> {
+    let next = (x.broadcast_mul(&by.get(1)?)? + answer.broadcast_mul(&by.get(2)?)?)?;
+    match noise {
+        Some(noise) => next + noise.broadcast_mul(&by.get(3)?)?,
+        None => Ok(next),
     }
 }
 

@@ -10,17 +10,17 @@ mod memory;
 mod time;
 mod transformer;
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use candle_core::{DType, Result, Tensor};
 
-use super::layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of};
+use super::{
+    known::Known,
+    layers::{After, At, Conv3, Engine, GroupNorm, Linear, each_row, silu, tensor_of},
+};
 use crate::kernels::{Element, Keys, Parts, Recordings};
 use blocks::{Level, Middle, Side};
 use branch::Branch;
@@ -171,6 +171,34 @@ fn spread(t: Tensor, pictures: usize) -> Result<Tensor> {
     Tensor::cat(&each, 0)
 }
 
+/// What is done before and after a pass of the U-Net, as one work with it.
+pub struct Around<'a> {
+    /// Tells it from other such work.
+    pub form: u64,
+    /// What it is done with.
+    pub with: &'a [&'a Tensor],
+    /// Latents to the rows that the U-Net sees.
+    pub before: &'a dyn Fn(&Tensor, &[&Tensor]) -> Result<Tensor>,
+    /// Latents and the U-Net's answer to what is wanted.
+    pub after: &'a dyn Fn(&Tensor, Tensor, &[&Tensor]) -> Result<Tensor>,
+}
+
+impl Around<'_> {
+    /// The pass alone.
+    pub const NOTHING: Self =
+        Self { form: ALONE, with: &[], before: &|x, _| Ok(x.clone()), after: &|_, answer, _| Ok(answer) };
+}
+
+/// A form that no other work has.
+const ALONE: u64 = 0xff;
+
+/// Embedded timesteps and what joins them, as the layers take them, for so many rows.
+fn told(time: &Tensor, added: Option<&Tensor>, rows: usize) -> Result<Tensor> {
+    let time = added.map_or_else(|| Ok(time.clone()), |added| time.broadcast_add(added))?;
+    let time = silu(&time)?;
+    if time.dim(0)? == rows { Ok(time) } else { time.broadcast_as((rows, time.dim(1)?))?.contiguous() }
+}
+
 pub struct Unet {
     engine: Engine,
     config: UnetConfig,
@@ -189,7 +217,7 @@ pub struct Unet {
     recordings: Recordings,
     /// How often LoRAs have changed what the layers do.
     generation: u64,
-    times: Mutex<VecDeque<(TimeKey, Tensor)>>,
+    times: Known<TimeKey>,
 }
 
 /// Embedded timesteps that are kept: as many as the longest run has steps, of 5 kB each.
@@ -237,7 +265,7 @@ impl Unet {
             give_up: None,
             recordings: Recordings::on(&at.engine.place.device),
             generation: 0,
-            times: Mutex::default(),
+            times: Known::new(KEPT_TIMES),
             conv_in: Conv3::new(&at.at("conv_in"), config.inputs, base)?,
             time: [Linear::new(&time.at("linear_1"), base, width), Linear::new(&time.at("linear_2"), width, width)],
             guidance: config.guidance_width.map(|w| Linear::without_bias(&time.at("cond_proj"), w, base)),
@@ -313,26 +341,39 @@ impl Unet {
         }
     }
 
-    /// `x` (rows, 4, h, w), a timestep for each row, to float32. `guidance` is that of models distilled with it.
-    pub fn forward(&self, x: &Tensor, timesteps: &[f32], with: &Prepared, guidance: Option<f32>) -> Result<Tensor> {
-        let rows = x.dim(0)?;
-        let mut time = self.time_of(timesteps, guidance.unwrap_or(1.0))?;
-        if let Some(added) = &with.added {
-            time = time.broadcast_add(added)?;
-        }
-        if time.dim(0)? != rows {
-            time = time.broadcast_as((rows, time.dim(1)?))?.contiguous()?;
-        }
-        let time = silu(&time)?;
-        if self.takes_maps() {
-            return each_row(x, |row| self.run(x, row, &time.narrow(0, row, 1)?, with));
-        }
+    /// `x` (rows, 4, h, w) and what is done before, with a timestep for each row that comes of it, and what is done after
+    /// that, to float32. `guidance` is that of models distilled with it.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        timesteps: &[f32],
+        with: &Prepared,
+        guidance: Option<f32>,
+        around: &Around,
+    ) -> Result<Tensor> {
+        let time = self.time_of(timesteps, guidance.unwrap_or(1.0))?;
+        let (added, numbers) = (usize::from(with.added.is_some()), around.with.len());
+        let inputs = [x, &time].into_iter().chain(&with.added).chain(around.with.iter().copied()).chain(with.tensors());
+        let work = |inputs: &[&Tensor]| {
+            let [x, time, rest @ ..] = inputs else { candle_core::bail!("the U-Net was given too little") };
+            let (added, rest) = rest.split_at(added);
+            let (numbers, words) = rest.split_at(numbers);
+            let x_in = (around.before)(x, numbers)?;
+            let time = told(time, added.first().copied(), x_in.dim(0)?)?;
+            let answer = if self.takes_maps() {
+                each_row(&x_in, |row| self.run(&x_in, row, &time.narrow(0, row, 1)?, with))?
+            } else {
+                self.pass(&x_in, &time, &Prepared::of_tensors(words))?
+            };
+            (around.after)(x, answer, numbers)
+        };
+        let inputs: Vec<&Tensor> = inputs.collect();
+        if self.takes_maps() { work(&inputs) } else { self.recordings.play(self.form(around.form), &inputs, work) }
+    }
 
-        let inputs: Vec<&Tensor> = [x, &time].into_iter().chain(with.tensors()).collect();
-        self.recordings.play(self.generation, &inputs, |inputs| match inputs {
-            [x, time, words @ ..] => self.pass(x, time, &Prepared::of_tensors(words)),
-            _ => candle_core::bail!("the U-Net was given too little"),
-        })
+    /// What a recording depends on besides its inputs.
+    fn form(&self, around: u64) -> u64 {
+        self.generation << 8 | around
     }
 
     /// The embedded timesteps (rows, width), computed once.
@@ -342,23 +383,16 @@ impl Unet {
             guidance: self.guidance.as_ref().map(|_| guidance.to_bits()),
             generation: self.generation,
         };
-        let mut known = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, time)) = known.iter().find(|(known, _)| *known == key) {
-            return Ok(time.clone());
-        }
-        let device = &self.engine.place.device;
-        let mut time = sinusoids(timesteps, self.config.channels[0], device)?;
-        if let (Some(project), Some(width)) = (&self.guidance, self.config.guidance_width) {
-            let features = guidance_features(guidance, width, device)?;
-            time = time.broadcast_add(&project.forward(&features)?)?;
-        }
-        let [first, second] = &self.time;
-        let time = second.forward(&silu(&first.forward(&time)?)?)?;
-        if known.len() == KEPT_TIMES {
-            known.pop_front();
-        }
-        known.push_back((key, time.clone()));
-        Ok(time)
+        self.times.get(key, || {
+            let device = &self.engine.place.device;
+            let mut time = sinusoids(timesteps, self.config.channels[0], device)?;
+            if let (Some(project), Some(width)) = (&self.guidance, self.config.guidance_width) {
+                let features = guidance_features(guidance, width, device)?;
+                time = time.broadcast_add(&project.forward(&features)?)?;
+            }
+            let [first, second] = &self.time;
+            second.forward(&silu(&first.forward(&time)?)?)
+        })
     }
 
     /// All rows in one pass, as tensors; `time` (rows, width).

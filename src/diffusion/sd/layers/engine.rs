@@ -173,15 +173,10 @@ impl Engine {
     }
 
     /// A picture `(1, 3, h, w)`, -1..1, as bytes of red, green, blue and 255. On a GPU they are made there, and nothing else
-    /// comes back; from one that lets them come while it goes on, they are on their way.
+    /// comes back.
     pub fn rgba8(&self, image: &Tensor, rgba: &mut Vec<u8>) -> Result<Option<Coming>> {
         if !self.place.packs {
-            let bytes = self.place.fused.rgba8(image).map_or_else(|| composed::rgba8(image), Ok)?;
-            if let Some(coming) = self.place.fused.bring(&bytes) {
-                return coming.map(Some);
-            }
-            *rgba = bytes.to_vec1::<u8>()?;
-            return Ok(None);
+            return self.bring(&self.bytes_of(image)?, rgba);
         }
         let values = image.flatten_all()?.to_vec1::<f32>()?;
         let area = values.len() / 3;
@@ -190,6 +185,20 @@ impl Engine {
         for (i, pixel) in rgba.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             pixel.copy_from_slice(&[byte(values[i]), byte(values[area + i]), byte(values[2 * area + i]), 255]);
         }
+        Ok(None)
+    }
+
+    /// The same on a GPU, as a tensor `(h * w * 4)`.
+    pub fn bytes_of(&self, image: &Tensor) -> Result<Tensor> {
+        self.place.fused.rgba8(image).map_or_else(|| composed::rgba8(image), Ok)
+    }
+
+    /// Brings bytes from a GPU; from one that lets them come while it goes on, they are on their way.
+    pub fn bring(&self, bytes: &Tensor, rgba: &mut Vec<u8>) -> Result<Option<Coming>> {
+        if let Some(coming) = self.place.fused.bring(bytes) {
+            return coming.map(Some);
+        }
+        *rgba = bytes.to_vec1::<u8>()?;
         Ok(None)
     }
 

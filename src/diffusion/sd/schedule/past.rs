@@ -20,7 +20,7 @@ pub struct Past {
 
 impl Past {
     /// The latent and the answer to step with. At the second call the latent is where the first began.
-    pub(super) fn blend(&mut self, x: &Tensor, answer: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub fn blend(&mut self, x: &Tensor, answer: &Tensor) -> Result<(Tensor, Tensor)> {
         let call = self.calls;
         self.calls += 1;
         if call == 1 {

@@ -3,11 +3,14 @@ use candle_core::{Device, Tensor};
 use super::*;
 
 /// A step of a latent of one number.
-fn advanced(schedule: &Schedule, step: &Step, x: f32, answer: f32, past: &mut Past, noise: Option<f32>) -> f32 {
+fn step_of(schedule: &Schedule, step: &Step, x: f32, answer: f32, past: &mut Past, noise: Option<f32>) -> f32 {
     let tensor = |v: f32| Tensor::new(&[v], &Device::Cpu).unwrap();
-    let noise = noise.map(tensor);
-    let next = schedule.advance(step, &tensor(x), &tensor(answer), past, noise.as_ref()).unwrap();
-    next.to_vec1::<f32>().unwrap()[0]
+    let by = Tensor::new(&schedule.factors(step), &Device::Cpu).unwrap().reshape((FACTORS, 1)).unwrap();
+    let (mut x, mut answer) = (tensor(x), tensor(answer));
+    if schedule.sampler() == Sampler::Plms {
+        (x, answer) = past.blend(&x, &answer).unwrap();
+    }
+    advanced(&x, &answer, noise.map(tensor).as_ref(), &by).unwrap().to_vec1::<f32>().unwrap()[0]
 }
 
 fn times(config: &ScheduleConfig, sampler: Sampler, steps: usize) -> Vec<f32> {
@@ -32,7 +35,7 @@ fn timesteps_are_those_of_diffusers() {
 fn turbo_starts_at_the_largest_sigma() {
     let schedule = Schedule::new(&ScheduleConfig::usual(Sampler::Ddim), Sampler::Euler, 1);
     assert!((schedule.start - 14.61464).abs() < 1e-4, "{}", schedule.start);
-    let x = advanced(&schedule, &schedule.steps()[0], 14.61464 * 2.0, 2.0, &mut Past::default(), None);
+    let x = step_of(&schedule, &schedule.steps()[0], 14.61464 * 2.0, 2.0, &mut Past::default(), None);
     assert!(x.abs() < 1e-3);
 }
 
@@ -59,7 +62,7 @@ fn with_exact_answers_every_sampler_ends_at_the_picture() {
                         Prediction::Epsilon => noise,
                         Prediction::Velocity => step.a * noise - step.b * picture,
                     };
-                    x = advanced(&schedule, step, x, answer as f32, &mut past, Some(-0.4));
+                    x = step_of(&schedule, step, x, answer as f32, &mut past, Some(-0.4));
                 }
                 assert!((f64::from(x) - picture).abs() < 2e-3, "{prediction:?} {sampler:?} {n}: {x}");
             }
@@ -106,7 +109,7 @@ fn with_exact_answers_a_run_from_a_picture_ends_at_the_picture() {
             let mut past = Past::default();
             for step in schedule.steps() {
                 // LCM's fresh noise is the same noise here, so that the exact answer stays.
-                x = advanced(&schedule, step, x, 0.3, &mut past, Some(0.3));
+                x = step_of(&schedule, step, x, 0.3, &mut past, Some(0.3));
             }
             assert!((f64::from(x) - 0.7).abs() < 3e-2, "{sampler:?} {strength}: {x}");
         }
