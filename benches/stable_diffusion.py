@@ -1,10 +1,10 @@
 """Stable Diffusion's peer: PyTorch on a checkpoint of the true shapes with random numbers, and the program on the same.
 
-    python benches/stable_diffusion.py FOLDER [--kind turbo|sd15] [--threads 2] [--program target/release/wavedream]
+    python benches/stable_diffusion.py FOLDER [--kind turbo|sd15] [--size 512] [--threads 2] [--program target/release/wavedream]
     python benches/stable_diffusion.py FOLDER --device cuda
 
 Writes the checkpoint (2 to 2.5 GB, float16) into FOLDER if it is not there, as diffusers would, and prints the seconds of
-U-Net and TAESD for one step at 512x512, PyTorch and the program in float32, bfloat16 and float16. On a card both are in
+U-Net and TAESD for one step, PyTorch and the program in float32, bfloat16 and float16. On a card both are in
 float16, from the noise to the bytes of the picture in the memory of the computer: the program with and without CUDA
 graphs, PyTorch as it stands and compiled (torch.compile, max-autotune, which records CUDA graphs). Needs torch, diffusers
 and transformers.
@@ -30,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 a.add_argument("folder", type=pathlib.Path)
 a.add_argument("--kind", choices=("turbo", "sd15"), default="turbo")
+a.add_argument("--size", type=int, default=512, help="of the picture, a multiple of 64")
 a.add_argument("--threads", type=int, default=2)
 a.add_argument("--pictures", type=int, help="of PyTorch's (3, or 200 on a card)")
 a.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -41,6 +42,7 @@ turbo = a.kind == "turbo"
 on_card = a.device == "cuda"
 pictures = a.pictures or (200 if on_card else 3)
 width = 1024 if turbo else 768
+latent = (1, 4, a.size // 8, a.size // 8)
 
 
 def save(part, module, name):
@@ -95,7 +97,7 @@ def in_torch(dtype):
     text, best = torch.randn(1, 77, width, dtype=dtype), (9e9, 0, 0)
     with torch.inference_mode():
         for _ in range(pictures):
-            z = torch.randn(1, 4, 64, 64, dtype=dtype)
+            z = torch.randn(latent, dtype=dtype)
             begin = time.perf_counter()
             answer = unet(z, 999, text).sample
             between = time.perf_counter()
@@ -120,9 +122,9 @@ def on_card_in_torch(compiled):
         return torch.cat([rgb, torch.full_like(rgb[..., :1], 255)], 2)
 
     paint = torch.compile(paint, mode="max-autotune", fullgraph=True) if compiled else paint
-    here = torch.empty(512, 512, 4, dtype=torch.uint8, pin_memory=a.device == "cuda")
-    noise = [torch.randn(1, 4, 64, 64, dtype=torch.float16).pin_memory() if a.device == "cuda" else
-             torch.randn(1, 4, 64, 64, dtype=torch.float16) for _ in range(4)]
+    here = torch.empty(a.size, a.size, 4, dtype=torch.uint8, pin_memory=a.device == "cuda")
+    noise = [torch.randn(latent, dtype=torch.float16) for _ in range(4)]
+    noise = [z.pin_memory() for z in noise] if a.device == "cuda" else noise
     took = []
     with torch.inference_mode():
         for i in range(pictures + 10):
@@ -135,7 +137,7 @@ def on_card_in_torch(compiled):
 
 def in_program(precision, graphs=True):
     command = [a.program, "bench", "--model", str(a.folder), "--decoder", "taesd", "--precision", precision,
-               "--device", a.device, "--seconds", "10" if on_card else "1", "--json"]
+               "--size", f"{a.size}x{a.size}", "--device", a.device, "--seconds", "10" if on_card else "6", "--json"]
     environment = os.environ | ({} if graphs else {"WAVEDREAM_CUDA_GRAPHS": "0"})
     report = json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
     return tuple(report[part]["p50_ms"] / 1e3 for part in ("picture", "denoise", "decode")), report

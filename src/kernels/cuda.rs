@@ -107,21 +107,41 @@ enum Kind {
     Bytes,
     /// By cuDNN.
     Convolution,
+    /// By candle-flash-attn.
+    FlashAttention,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Attention, Self::GroupNorm, Self::LayerNorm, Self::Gate, Self::Shift, Self::Bytes, Self::Convolution];
+    const ALL: [Self; 8] = [
+        Self::Attention,
+        Self::GroupNorm,
+        Self::LayerNorm,
+        Self::Gate,
+        Self::Shift,
+        Self::Bytes,
+        Self::Convolution,
+        Self::FlashAttention,
+    ];
+
+    /// Whether it is built in.
+    fn is_here(self) -> bool {
+        match self {
+            Self::Convolution => cfg!(feature = "cudnn"),
+            Self::FlashAttention => cfg!(feature = "flash-attn"),
+            _ => true,
+        }
+    }
 
     fn name(self) -> &'static str {
         [
-            "attention",
-            "group norm",
-            "layer norm",
-            "the gate of GELU",
-            "the sum with a bias",
-            "bytes of pixels",
-            "convolution",
+            "attention of our own",
+            "group norm of our own",
+            "layer norm of our own",
+            "the gate of GELU of our own",
+            "the sum with a bias of our own",
+            "bytes of pixels of our own",
+            "convolution of our own",
+            "FlashAttention",
         ][self as usize]
     }
 }
@@ -160,12 +180,12 @@ impl Kernels {
         let kernels = Self { ptx: compiled()?, works, reader: reader.ok() };
         let device = Device::Cuda(device.clone());
         for kind in Kind::ALL {
-            if kind == Kind::Convolution && !cfg!(feature = "cudnn") {
+            if !kind.is_here() {
                 continue;
             }
             if let Err(why) = check::check(&kernels, kind, &device) {
                 kernels.works[kind as usize].store(false, Ordering::Relaxed);
-                notes.push(format!("{} of our own is not used on this card: {why}", kind.name()));
+                notes.push(format!("{} is not used on this card: {why}", kind.name()));
             }
         }
         Ok((kernels, notes))
@@ -183,15 +203,45 @@ impl Kernels {
             Err(error) => {
                 works.store(false, Ordering::Relaxed);
                 let name = kind.name();
-                tracing::warn!("{name} of our own failed on the card and is not used any more: {}", line(&error));
+                tracing::warn!("{name} failed on the card and is not used any more: {}", line(&error));
                 None
             }
         }
     }
 
     pub fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Option<Tensor> {
+        self.flash_attend(q, k, v, heads).or_else(|| self.own_attend(q, k, v, heads))
+    }
+
+    fn own_attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Option<Tensor> {
         let attend = Attend::fitting(self.ptx, q, k, v, heads)?;
         self.made(Kind::Attention, || q.contiguous()?.apply_op3_no_bwd(&k.contiguous()?, &v.contiguous()?, &attend))
+    }
+
+    /// FlashAttention 2 (Dao, arXiv:2307.08691), where it is built in.
+    #[cfg(feature = "flash-attn")]
+    fn flash_attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Option<Tensor> {
+        let (batch, _, channels) = q.dims3().ok()?;
+        let width = channels.checked_div(heads)?;
+        let fits = matches!(q.dtype(), candle_core::DType::F16 | candle_core::DType::BF16)
+            && width.is_multiple_of(8)
+            && (8..=256).contains(&width);
+        // One text is for all rows.
+        let split = |t: &Tensor| {
+            let (rows, len, _) = t.dims3()?;
+            t.contiguous()?.reshape((rows, len, heads, width))?.broadcast_as((batch, len, heads, width))
+        };
+        let scale = 1.0 / (width as f32).sqrt();
+        let attend = || {
+            let made = candle_flash_attn::flash_attn(&split(q)?, &split(k)?, &split(v)?, scale, false)?;
+            made.reshape(q.shape())
+        };
+        if fits { self.made(Kind::FlashAttention, attend) } else { None }
+    }
+
+    #[cfg(not(feature = "flash-attn"))]
+    fn flash_attend(&self, _: &Tensor, _: &Tensor, _: &Tensor, _: usize) -> Option<Tensor> {
+        None
     }
 
     pub fn group_norm(

@@ -178,10 +178,13 @@ pub struct Around<'a> {
     /// What it is done with.
     pub with: &'a [&'a Tensor],
     /// Latents to the rows that the U-Net sees.
-    pub before: &'a dyn Fn(&Tensor, &[&Tensor]) -> Result<Tensor>,
+    pub before: &'a Before<'a>,
     /// Latents and the U-Net's answer to what is wanted.
-    pub after: &'a dyn Fn(&Tensor, Tensor, &[&Tensor]) -> Result<Tensor>,
+    pub after: &'a Then<'a>,
 }
+
+type Before<'a> = dyn Fn(&Tensor, &[&Tensor]) -> Result<Tensor> + 'a;
+type Then<'a> = dyn Fn(&Tensor, Tensor, &[&Tensor]) -> Result<Tensor> + 'a;
 
 impl Around<'_> {
     /// The pass alone.

@@ -50,6 +50,15 @@ struct Strip {
     width: usize,
 }
 
+/// Pixels of a row.
+struct Place {
+    y: usize,
+    x: usize,
+    pixels: usize,
+    /// Which tile of a strip they are, of how many.
+    nth: (usize, usize),
+}
+
 impl Conv {
     /// Computes the layer for the whole map, on all threads of the pool.
     ///
@@ -142,13 +151,13 @@ impl Conv {
         }
         for part in 0..plan.parts.len() {
             let mut waiting = sums.as_mut_ptr();
-            let mut at = 0..strip.rows.len() * tiles;
+            let mut nth = (0, strip.rows.len() * tiles);
             for y in strip.rows.clone() {
                 for (x, pixels) in cut(strip.width, widest) {
-                    let share = (at.start, at.end);
-                    at.start += 1;
+                    let place = Place { y, x: strip.first + x, pixels, nth };
+                    nth.0 += 1;
                     // SAFETY: the caller's promise; there is room for the sums of each tile.
-                    unsafe { self.tile(l, plan, group, part, share, [y, strip.first + x, pixels], waiting) };
+                    unsafe { self.tile(l, plan, group, part, place, waiting) };
                     waiting = waiting.wrapping_add(tile_sums);
                 }
             }
@@ -165,8 +174,7 @@ impl Conv {
         plan: &Plan,
         group: &Group,
         part: usize,
-        share: (usize, usize),
-        [y, x, pixels]: [usize; 3],
+        Place { y, x, pixels, nth }: Place,
         waiting: *mut f32,
     ) {
         let (stride_y, stride_x) = self.shape.stride;
@@ -187,7 +195,7 @@ impl Conv {
             next_block: LANES,
             start: if part == 0 { std::ptr::null() } else { waiting },
             // The next part's lie behind this one's, and the next group's behind the last part's.
-            ahead: Ahead::share(self.weights.len(), (weights[len..].as_ptr(), len), segments.len(), share),
+            ahead: Ahead::share(self.weights.len(), (weights[len..].as_ptr(), len), segments.len(), nth),
         };
         let finish =
             TileFinish { mul: finish.affine.mul[lane..].as_ptr(), add: finish.affine.add[lane..].as_ptr(), to };

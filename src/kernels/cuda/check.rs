@@ -19,7 +19,7 @@ pub fn check(kernels: &Kernels, kind: Kind, device: &Device) -> std::result::Res
 /// The largest relative error over the types that there are.
 fn error_of(kernels: &Kernels, kind: Kind, device: &Device) -> Result<f32> {
     let types: &[DType] = match kind {
-        Kind::Attention => &[DType::F16, DType::BF16],
+        Kind::Attention | Kind::FlashAttention => &[DType::F16, DType::BF16],
         Kind::Bytes => &[DType::F32],
         _ => &[DType::F32, DType::F16, DType::BF16],
     };
@@ -31,7 +31,7 @@ fn error_of(kernels: &Kernels, kind: Kind, device: &Device) -> Result<f32> {
             None => candle_core::bail!("it did not start"),
         };
         let errors = match kind {
-            Kind::Attention => [(40, 70, 77), (64, 128, 128), (80, 33, 65), (160, 64, 77)]
+            Kind::Attention | Kind::FlashAttention => [(40, 70, 77), (64, 128, 128), (80, 33, 65), (160, 64, 77)]
                 .into_iter()
                 .map(|(width, n, m)| {
                     let (q, k, v) = (
@@ -39,7 +39,11 @@ fn error_of(kernels: &Kernels, kind: Kind, device: &Device) -> Result<f32> {
                         random(&[1, m, 2 * width], 2)?,
                         random(&[1, m, 2 * width], 3)?,
                     );
-                    let made = kernels.attend(&there(&q)?, &there(&k)?, &there(&v)?, 2);
+                    let there = [there(&q)?, there(&k)?, there(&v)?];
+                    let made = match kind {
+                        Kind::Attention => kernels.own_attend(&there[0], &there[1], &there[2], 2),
+                        _ => kernels.flash_attend(&there[0], &there[1], &there[2], 2),
+                    };
                     apart(&found(made)?, &attention(&q, &k, &v, 2)?)
                 })
                 .collect::<Result<Vec<f32>>>()?,

@@ -165,16 +165,20 @@ fn a_gate_is_value_times_gelu_and_parts_begin_blocks() {
 fn attention_of_many_keys_is_summed_chunk_after_chunk() {
     each_set(|set, pool, r| {
         for element in elements(set) {
-            for (count, scale) in [(1, 1.0), (519, 1.0), (1100, 12.0)] {
-                let (heads, width, n) = (2, 32, r.whole(1, 33));
+            // The last is a head too wide for scores of float16 from end to end.
+            for (count, scale, width) in
+                [(1, 1.0, 32), (519, 1.0, 32), (512, 1.0, 48), (1100, 12.0, 32), (77, 1.0, 208)]
+            {
+                let (heads, n) = (2, r.whole(1, 33));
+                let channels = heads * width;
                 let mut tensor = |n: usize, scale: f32| {
-                    let (mut floats, values) = filled(set, pool, r, form(64, 1, n, 0, Element::Float32));
+                    let (mut floats, values) = filled(set, pool, r, form(channels, 1, n, 0, Element::Float32));
                     let values = rounded(&values.iter().map(|v| v * scale).collect::<Vec<_>>(), element);
                     floats.fill_from(&values);
                     if element == Element::Float32 {
                         return (floats, values);
                     }
-                    let mut halves = Grid::of(form(64, 1, n, 0, element));
+                    let mut halves = Grid::of(form(channels, 1, n, 0, element));
                     halves.fill_halves(pool, &floats, set);
                     (halves, values)
                 };
@@ -182,18 +186,50 @@ fn attention_of_many_keys_is_summed_chunk_after_chunk() {
                     (tensor(n, scale), tensor(count, 1.0), tensor(count, 1.0));
                 let mut keys = Keys::default();
                 keys.pack(set, pool, (&k, 0), (&v, 0), heads, width);
-                let mut out = Grid::of(form(64, 1, n, 0, Element::Float32));
+                let mut out = Grid::of(form(channels, 1, n, 0, Element::Float32));
                 attend(set, pool, &q, &keys, width, &mut out);
                 let expected = naive::attention(&q_values, &k_values, &v_values, heads, width);
-                let e = error(&planar(&out, 64), &expected);
+                let e = error(&planar(&out, channels), &expected);
                 // The weights are rounded too.
                 let limit = match element {
                     Element::Float32 => 5.0 * TOLERANCE,
                     _ => 6e-3,
                 };
-                assert!(e < limit, "{} {element:?} {n} queries, {count} keys: {e}", set.name());
+                assert!(e < limit, "{} {element:?} {n} queries, {count} keys, {width} wide: {e}", set.name());
             }
         }
+    });
+}
+
+#[test]
+fn scores_beyond_float16_weigh_like_the_largest_or_nothing() {
+    each_set(|set, pool, _| {
+        if !set.has(Element::Float16) {
+            return;
+        }
+        let tokens = |n: usize, value: &dyn Fn(usize, usize) -> f32| {
+            let values: Vec<f32> =
+                (0..n).flat_map(|token| (0..64).map(move |c| (token, c))).map(|(t, c)| value(t, c)).collect();
+            let mut floats = Grid::of(form(64, 1, n, 0, Element::Float32));
+            floats.fill_tokens(&values, &Parts::one(64));
+            let mut halves = Grid::of(form(64, 1, n, 0, Element::Float16));
+            halves.fill_halves(pool, &floats, set);
+            halves
+        };
+        let queries = tokens(3, &|_, _| 6e4);
+        // One in three is beyond the upper end, one beyond the lower, and one is infinity less infinity on the way.
+        let keys = tokens(50, &|t, c| [6e4, -6e4, if c < 32 { 6e4 } else { -6e4 }][t % 3]);
+        let values = tokens(50, &|t, _| [1.0, 100.0, 100.0][t % 3]);
+        let mut packed = Keys::default();
+        packed.pack(set, pool, (&keys, 0), (&values, 0), 1, 64);
+        let mut out = Grid::of(form(64, 1, 3, 0, Element::Float32));
+        attend(set, pool, &queries, &packed, 64, &mut out);
+        let found = planar(&out, 64);
+        assert!(found.iter().all(|v| (0.99..=100.0).contains(v)), "{}: {:?}", set.name(), &found[..4]);
+        // Where all is beyond the lower end, all weigh alike or nothing.
+        packed.pack(set, pool, (&tokens(50, &|_, _| -6e4), 0), (&values, 0), 1, 64);
+        attend(set, pool, &queries, &packed, 64, &mut out);
+        assert!(planar(&out, 64).iter().all(|v| (0.0..=100.0).contains(v)), "{}", set.name());
     });
 }
 
