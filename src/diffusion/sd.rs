@@ -184,8 +184,9 @@ impl StableDiffusion {
         let failed = |e: candle_core::Error| Refusal::new(&path, format!("cannot be built: {e}"));
         let engine = Engine::new(pool, Instructions::best(), place);
         if engine.place.packs && engine.element != Element::Float32 && !engine.element_pays() {
+            let faster = if engine.set.has(Element::Float16) { "half" } else { "float32" };
             tracing::warn!(
-                "this processor multiplies float32 faster than {}: --precision float32 is the faster one",
+                "this processor multiplies float32 faster than {}: --precision {faster} is the faster one",
                 engine.place.precision()
             );
         }
