@@ -12,7 +12,7 @@ mod softmax;
 use std::cell::RefCell;
 
 use super::{
-    Activation, Element, Instructions, Pool,
+    Element, Instructions, Pool,
     floats::{Floats, LANES},
     grid::Grid,
     instructions::on,
@@ -197,16 +197,8 @@ impl Call<'_> {
             let to = if keys.short {
                 To::Pairs { at: scores[(first - chunk.start) / 2 * block..].as_mut_ptr() }
             } else {
-                To::Blocks {
-                    out: scores[(first - chunk.start) * block..].as_mut_ptr(),
-                    blocks: [0, block, 2 * block],
-                    step: LANES,
-                    before: Activation::None,
-                    plus: std::ptr::null(),
-                    plus_element: Element::Float32,
-                    after: Activation::None,
-                    element: Element::Float32,
-                }
+                let out = scores[(first - chunk.start) * block..].as_mut_ptr();
+                To::plain(out, [0, block, 2 * block], LANES, Element::Float32)
             };
             let finish = Finish { mul: self.scale.as_ptr(), add: keys.mask[first * LANES..].as_ptr(), to };
             // SAFETY: the caller's promise.

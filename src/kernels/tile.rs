@@ -122,6 +122,15 @@ pub(super) enum To {
     Bytes { at: *mut u8, row_bytes: usize },
 }
 
+impl To {
+    /// Blocks with nothing before, besides or after.
+    pub fn plain(out: *mut f32, blocks: [usize; 3], step: usize, element: Element) -> Self {
+        let none = Activation::None;
+        let (plus, plus_element) = (std::ptr::null(), Element::Float32);
+        Self::Blocks { out, blocks, step, before: none, plus, plus_element, after: none, element }
+    }
+}
+
 /// How numbers of an element are multiplied.
 pub(super) trait Product {
     /// Whether two of them are a float's width.

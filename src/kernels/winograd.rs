@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use transforms::{Backward, Cut, Filter, Forward, Transform};
 
 use super::{
-    Activation, Element, Finish, Instructions, Pool, Target,
+    Element, Finish, Instructions, Pool, Target,
     conv::{Affine, Makes, Out},
     floats::{Floats, LANES},
     grid::Grid,
@@ -297,16 +297,8 @@ where
                     start: std::ptr::null(),
                     ahead: Ahead::share(layer.weights.len(), next, segments.len(), (i, tiles)),
                 };
-                let to = To::Blocks {
-                    out: to.wrapping_add(frequency * back + (group * self.size + x) * words),
-                    blocks: [0, block, 2 * block],
-                    step: LANES,
-                    before: Activation::None,
-                    plus: std::ptr::null(),
-                    plus_element: Element::Float32,
-                    after: Activation::None,
-                    element: layer.element,
-                };
+                let out = to.wrapping_add(frequency * back + (group * self.size + x) * words);
+                let to = To::plain(out, [0, block, 2 * block], LANES, layer.element);
                 let finish = TileFinish { mul: ones.as_ptr(), add: zeros.as_ptr(), to };
                 // SAFETY: the caller's promise; the weights are packed for each group and frequency.
                 unsafe { l.tile(layer.element, blocks, pixels, words, &gather, &finish) };
