@@ -286,8 +286,8 @@ where
             let to_next = Self::FREQUENCIES * blocks + frequency * blocks_next - frequency * blocks;
             let next = (weights.as_ptr().wrapping_add(filter * to_next), filter * blocks_next);
             let widest = L::widest(blocks, words);
-            for (i, (x, pixels)) in cut(tiles, widest).enumerate() {
-                let tiles = tiles.div_ceil(widest);
+            let rounds = tiles.div_ceil(widest);
+            for (round, (x, pixels)) in cut(tiles, widest).enumerate() {
                 let gather = Gather {
                     x: from.wrapping_add(frequency * there + x * words),
                     segments: &segments,
@@ -295,7 +295,7 @@ where
                     next_channel: LANES * blocks,
                     next_block: LANES,
                     start: std::ptr::null(),
-                    ahead: Ahead::share(layer.weights.len(), next, segments.len(), (i, tiles)),
+                    ahead: Ahead::share(layer.weights.len(), next, segments.len(), (round, rounds)),
                 };
                 let out = to.wrapping_add(frequency * back + (group * self.size + x) * words);
                 let to = To::plain(out, [0, block, 2 * block], LANES, layer.element);

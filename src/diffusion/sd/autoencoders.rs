@@ -99,26 +99,20 @@ impl Autoencoders {
 
     /// A latent `(b, 4, h, w)` to a picture `(b, 3, 8 h, 8 w)`, about -1..1.
     pub fn decode(&self, choice: Option<DecoderChoice>, latent: &Tensor) -> Result<Tensor> {
-        match (self.tiny(choice), &self.own) {
-            (Some(tiny), _) => self.recordings.play(Part::TinyDecoder as u64, &[latent], |x| tiny.decode(x[0])),
-            (None, Some((decoder, _))) => {
-                self.recordings.play(Part::OwnDecoder as u64, &[latent], |x| decoder.forward(x[0]))
-            }
-            (None, None) => candle_core::bail!("there is no decoder"),
-        }
+        let part = if self.tiny(choice).is_some() { Part::TinyDecoder } else { Part::OwnDecoder };
+        self.recordings.play(part as u64, &[latent], |x| self.decoded(choice, x[0]))
     }
 
     /// A latent `(1, 4, h, w)` to the bytes of its picture, on a GPU: as [`Self::decode`] and [`Engine::bytes_of`] in one.
     pub fn paint(&self, engine: &Engine, choice: Option<DecoderChoice>, latent: &Tensor) -> Result<Tensor> {
+        let part = if self.tiny(choice).is_some() { Part::TinyBytes } else { Part::OwnBytes };
+        self.recordings.play(part as u64, &[latent], |x| engine.bytes_of(&self.decoded(choice, x[0])?))
+    }
+
+    fn decoded(&self, choice: Option<DecoderChoice>, latent: &Tensor) -> Result<Tensor> {
         match (self.tiny(choice), &self.own) {
-            (Some(tiny), _) => {
-                let paint = |x: &[&Tensor]| engine.bytes_of(&tiny.decode(x[0])?);
-                self.recordings.play(Part::TinyBytes as u64, &[latent], paint)
-            }
-            (None, Some((decoder, _))) => {
-                let paint = |x: &[&Tensor]| engine.bytes_of(&decoder.forward(x[0])?);
-                self.recordings.play(Part::OwnBytes as u64, &[latent], paint)
-            }
+            (Some(tiny), _) => tiny.decode(latent),
+            (None, Some((decoder, _))) => decoder.forward(latent),
             (None, None) => candle_core::bail!("there is no decoder"),
         }
     }
